@@ -1,0 +1,45 @@
+# make run and make test are the README's two commands; each makes the environment it needs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+FIRST  ?= 0
+WORKERS ?= 2
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: run test lint types imports docs bench clean accept-transition accept-identify
+
+run: $(STAMP)
+	$(BIN)/rocksalt run config/campaigns/kbr-transition.toml --station config/stations/simulated-dac.toml --simulate --speed 60 --twin-seed $(FIRST)
+
+# STRICT=1: any skip fails; the list of skips is printed either way (-ra).
+test: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(STRICT),--strict-skips) $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check src drivers tests benchmarks
+	$(BIN)/ruff format --check src drivers tests benchmarks
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+accept-transition: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_transition --first $(FIRST) --n $(or $(N),20)
+
+accept-identify: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_identify --first $(FIRST)
+
+# The environment: made anew when what it is made from changes. A half-made one is never taken for a whole one.
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out

@@ -1,0 +1,5 @@
+"""`python -m rocksalt` is `rocksalt`."""
+
+from rocksalt.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""Devices: what an instrument is to the rest of the program, and all that a driver needs to be one."""
+
+from rocksalt.devices.device import (
+    ANYWHERE,
+    Armed,
+    ByteDevice,
+    Detector,
+    Device,
+    Enclosure,
+    EnclosureStatus,
+    HttpDevice,
+    Limits,
+    Readable,
+    Settable,
+    Settings,
+)
+from rocksalt.devices.errors import (
+    DeviceError,
+    GarbledReply,
+    LinkLost,
+    NotReached,
+    OutOfLimits,
+    Preempted,
+    RampTooFast,
+    Refused,
+    Stopped,
+    WrongInstrument,
+)
+from rocksalt.devices.links import Beat, ByteLink, HttpLink, Line
+
+__all__ = [
+    "ANYWHERE",
+    "Armed",
+    "Beat",
+    "ByteDevice",
+    "ByteLink",
+    "Detector",
+    "Device",
+    "DeviceError",
+    "Enclosure",
+    "EnclosureStatus",
+    "GarbledReply",
+    "HttpDevice",
+    "HttpLink",
+    "Limits",
+    "Line",
+    "LinkLost",
+    "NotReached",
+    "OutOfLimits",
+    "Preempted",
+    "RampTooFast",
+    "Readable",
+    "Refused",
+    "Settable",
+    "Settings",
+    "Stopped",
+    "WrongInstrument",
+]

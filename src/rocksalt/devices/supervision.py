@@ -1,0 +1,65 @@
+"""Lost links come back: reconnect with back-off, identify again, look at a value, and only then say that it is well."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from rocksalt.devices.device import Device, Enclosure, Readable, State
+from rocksalt.devices.errors import DeviceError
+
+FIRST_S, FACTOR, LONGEST_S = 0.2, 2.0, 10.0  # back-off, wire seconds
+
+
+class Supervisor:
+    """Watches devices. `lost(device, why)` and `back(device, why)` are called as links go and come."""
+
+    def __init__(
+        self,
+        devices: Iterable[Device],
+        lost: Callable[[Device, str], None],
+        back: Callable[[Device, str], None],
+    ) -> None:
+        self._devices = tuple(devices)
+        self._lost, self._back = lost, back
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        for device in self._devices:
+            device.on_change = self._changed
+            if device.state == "disconnected":
+                self._changed(device, "disconnected", "not connected at the start")
+
+    def stop(self) -> None:
+        """Stop watching. Nothing is reconnected any more."""
+        for device in self._devices:
+            device.on_change = lambda device, state, why: None
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    def _changed(self, device: Device, state: State, why: str) -> None:
+        if state == "disconnected" and device.name not in self._tasks:
+            self._lost(device, why)
+            self._tasks[device.name] = asyncio.get_running_loop().create_task(
+                self._bring_back(device), name=f"reconnect {device.name}"
+            )
+
+    async def _bring_back(self, device: Device) -> None:
+        wait_s = FIRST_S
+        while True:
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * FACTOR, LONGEST_S)
+            try:
+                await device.connect()
+                what = device.identified
+                if isinstance(device, Readable | Enclosure):
+                    what += ": " + ", ".join(
+                        f"{reading.name} {reading.value:g} {reading.unit}".rstrip()
+                        for reading in await device.readings()
+                    )
+            except DeviceError:
+                continue
+            del self._tasks[device.name]
+            self._back(device, what)
+            return

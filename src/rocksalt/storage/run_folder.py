@@ -1,0 +1,85 @@
+"""The folder of one run: made once, never reused, with room for frames and logs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocksalt.config.names import run_name
+from rocksalt.storage import journal
+
+
+class FolderRefused(ValueError):
+    """A run folder that can't be made: exists already, or its place can't be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where everything of a run lies."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        return self.path / journal.NAME
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def nexus(self) -> Path:
+        return self.path / "run.nxs"
+
+    @property
+    def reduced(self) -> Path:
+        return self.path / "reduced.h5"
+
+
+def make(data: Path, name: str) -> RunFolder:
+    """A new run folder. Raises FolderRefused, and NameRefused for a name that is none. Nothing is left half made."""
+    folder = data / run_name(name)
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except FileExistsError:
+        raise FolderRefused(
+            f"{folder} exists: a run's folder is never written twice; choose another name with --run"
+        ) from None
+    except OSError as error:
+        raise FolderRefused(
+            f"{folder} can't be made ({error.strerror}): choose a folder that you may write with --data"
+        ) from None
+    (folder / "frames").mkdir()
+    (folder / "logs").mkdir()
+    return RunFolder(folder)
+
+
+def existing(path: Path) -> RunFolder:
+    """The folder of a run that is there. Raises FolderRefused."""
+    if not (path / journal.NAME).is_file():
+        raise FolderRefused(f"{path} is no run folder: it has no {journal.NAME}")
+    return RunFolder(path)
+
+
+def write_aside(path: Path, data: bytes) -> None:
+    """Write a whole file: aside, synced, renamed, so that there is never half of it. Raises OSError."""
+    aside = path.with_name(f".{path.name}.part")
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.replace(aside, path)
