@@ -103,18 +103,22 @@ class Node:
         self.name = name
         self.dead = False
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._before: list[Node | None] = []
 
     def __enter__(self) -> Node:
-        self._token = _node.set(self)
+        self._before.append(_node.get())
+        _node.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _node.reset(self._token)
+        _node.set(self._before.pop())
 
     def spawn(self, work: Coroutine[Any, Any, T], name: str = "") -> asyncio.Task[T]:
         """A task of this node."""
-        with self:
-            return asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name or 'main'}")
+        home = contextvars.copy_context()
+        home.run(_node.set, self)
+        loop = asyncio.get_running_loop()
+        return loop.create_task(work, name=f"{self.name}:{name or 'main'}", context=home)
 
     def crash(self) -> None:
         """Death at this instant. Tasks are dropped; whatever they try on the way out meets shut doors."""
@@ -173,7 +177,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 def _belonging(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **settings: Any) -> asyncio.Task[Any]:
     task = asyncio.Task(work, loop=loop, **settings)
-    node = _node.get()
+    context = settings.get("context")
+    node = _node.get() if context is None else context.get(_node)
     if node is not None:
         node.tasks.add(task)
         task.add_done_callback(node.tasks.discard)

@@ -119,6 +119,10 @@ def _reached(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
     history.set_points[data["setpoint"]] = data["target"]
 
 
+def _found(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
+    history.set_points.setdefault(data["setpoint"], data["value"])
+
+
 def _reading(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
     value = records.reading(data)
     history.readings.append(value)
@@ -189,6 +193,7 @@ _FOLDS = {
     "held": _held,
     "released": _released,
     "intend": _intend,
+    "found": _found,
     "reached": _reached,
     "reading": _reading,
     "acknowledged": _acknowledged,

@@ -1,0 +1,4 @@
+"""Lake Shore 335 and 336 temperature controllers: driver and simulator, which share nothing but the manual.
+
+Nothing is imported here: the daemon takes the driver alone, the twin the simulator alone.
+"""

@@ -1,0 +1,156 @@
+"""One twin, a simulator for each device of a station, each on its real wire or in memory.
+
+Simulators are found through the entry-point group `rocksalt.simulators`, under their drivers' names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from rocksalt.config.source import Read
+from rocksalt.config.station import Station
+from rocksalt.time import Clock, Node
+from rocksalt.twin.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
+from rocksalt.twin.world import World, world_from_station
+
+DOORS = {
+    "druck_pace": "membrane",
+    "lakeshore_336": "thermal",
+    "modbus_interlock": "enclosure",
+    "dectris_simplon": "camera",
+}
+"""Which door of the twin each simulated instrument stands at."""
+
+
+class NoSimulator(ValueError):
+    """A device that nothing can play."""
+
+
+def make_world(station: Read[Station], *, twin_seed: int, truth: Path | None) -> World:
+    """The twin that the station file asks for."""
+    value = station.value
+    shapes = [device.shape for device in value.devices.values() if device.shape is not None]
+    if value.twin is None:
+        raise NoSimulator(f"{station.source.path} has no table [twin]: it does not say what the simulators are to play")
+    if not shapes:
+        raise NoSimulator(f"{station.source.path} has no detector with a shape: the twin has nothing to draw on")
+    return world_from_station(
+        dict(value.twin),
+        value.beam.model_dump(),
+        shapes[0],
+        poni_text(station),
+        value.load_curve.model_dump(),
+        twin_seed,
+        truth,
+    )
+
+
+def poni_text(station: Read[Station]) -> str:
+    """The calibration beside the station file. Raises OSError."""
+    return (Path(station.source.path).parent / station.value.geometry.poni).read_text(encoding="utf-8")
+
+
+def make_simulators(
+    station: Station,
+    world: World,
+    clock: Clock,
+    *,
+    only: Iterable[str] = (),
+    extra_options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """A simulator for each device, by the device's name. Raises NoSimulator."""
+    players = {point.name: point for point in entry_points(group="rocksalt.simulators")}
+    wanted = set(only) or set(station.devices)
+    if unknown := wanted - set(station.devices):
+        raise NoSimulator(f"no device {', '.join(sorted(unknown))} in the station ({', '.join(station.devices)})")
+    made: dict[str, Any] = {}
+    for name, device in station.devices.items():
+        if name not in wanted:
+            continue
+        if device.driver not in players:
+            raise NoSimulator(f"{name}: there is no simulator for the driver {device.driver}")
+        options = {**device.options, **(extra_options or {}).get(name, {})}
+        door = getattr(world, DOORS[device.driver])
+        made[name] = players[device.driver].load()(door, clock, options=options)
+    return made
+
+
+def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, InMemory]:
+    """The simulators, as peers of memory links."""
+    return {name: InMemory(simulator, node) for name, simulator in simulators.items()}
+
+
+@dataclass(slots=True)
+class Hosted:
+    """Simulators on real wires. `addresses` is what the ready line says."""
+
+    addresses: dict[str, dict[str, str]] = field(default_factory=dict)
+    _closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        for close in reversed(self._closers):
+            with contextlib.suppress(OSError):
+                close()
+
+    def urls(self) -> dict[str, dict[str, str]]:
+        """The addresses as a station file writes them: {device: {"link": URL, "stream": URL}}."""
+        schemes = {"tcp": ("link", "tcp://"), "http": ("link", "http://"), "stream": ("stream", "tcp://")}
+        found: dict[str, dict[str, str]] = {}
+        for name, places in self.addresses.items():
+            found[name] = {}
+            for kind, address in places.items():
+                key, prefix = schemes.get(kind, ("link", "serial://"))
+                found[name][key] = prefix + address
+        return found
+
+
+async def host(station: Station, simulators: Mapping[str, Any], *, any_port: bool) -> Hosted:
+    """Serve each simulator as its device's link says. any_port: on free ports, whatever the station file says.
+
+    Raises PortTaken.
+    """
+    hosted = Hosted()
+    try:
+        for name, simulator in simulators.items():
+            device = station.devices[name]
+            port = 0 if any_port or not _is_local(device.link.host) else device.link.port or 0
+            places = hosted.addresses.setdefault(name, {})
+            match device.link.scheme:
+                case "http":
+                    server, places["http"] = await serve_http(simulator, port)
+                    hosted._closers.append(server.close)
+                    if device.stream is not None:
+                        stream = ServedStream(0 if any_port else device.stream.port or 0)
+                        hosted._closers.append(stream.close)
+                        simulator.stream_to(stream.push)
+                        places["stream"] = stream.address
+                case "serial":
+                    pty = ServedPty(simulator)
+                    hosted._closers.append(pty.close)
+                    places["pty"] = pty.path
+                case _:
+                    server, places["tcp"] = await serve_tcp(simulator, port)
+                    hosted._closers.append(server.close)
+    except BaseException:
+        hosted.close()
+        raise
+    return hosted
+
+
+def _is_local(host: str) -> bool:
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+async def until(stop: asyncio.Event, hosted: Hosted, world: World) -> None:
+    """Play until told to stop; then the wires are let go and the truth is closed."""
+    try:
+        await stop.wait()
+    finally:
+        hosted.close()
+        world.close()

@@ -1,0 +1,153 @@
+"""One phase after another.
+
+The other structure where the first one's pressure puts it, then whatever explains what is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from rocksalt.crystals import eos, tables
+from rocksalt.inference import evidence, response, search
+from rocksalt.inference.evidence import Account
+from rocksalt.inference.radiation import Radiation
+from rocksalt.inference.refine import Start, refine
+from rocksalt.inference.sight import Sight
+from rocksalt.inference.templates import Template
+from rocksalt.values import FloatArray, Measured
+
+PLACE: Final = 5.0  # nats from which a cell is worth a fit
+_TUBE_TOLERANCE_DEG: Final = 0.04  # a displaced sample
+_GROWTH: Final = 4.0  # nats that one more phase must bring
+_TOGETHER_GPA: Final = 0.35  # how far apart two structures of one salt may stand in one sample
+_SPARE: Final = 12
+
+
+def tolerance(sight: Sight, beam: Radiation) -> float:
+    """How far (degrees) a line may stand off its place in the search."""
+    return _TUBE_TOLERANCE_DEG if beam.tube else 0.4 * sight.width
+
+
+def fitted(
+    sight: Sight,
+    beam: Radiation,
+    starts: tuple[Start, ...],
+    spare: tuple[float, ...] = (),
+    tied: frozenset[str] = frozenset(),
+) -> Account:
+    """Fit and judge `starts`; `spare` degrees get a free line each."""
+    data = replace(sight.data, spare=spare) if spare else sight.data
+    return evidence.account(refine(data, beam, starts, sight.narrow), data, sight.strongest, tied)
+
+
+def starts_of(account: Account) -> tuple[Start, ...]:
+    """Where an account's phases ended, to start from again."""
+    shift = account.fit.shift_deg
+    return tuple(Start(phase.template, phase.a, shift_deg=shift) for phase in account.fit.phases)
+
+
+def grown(
+    sight: Sight, account: Account, known: tuple[Template, ...], others: tuple[Template, ...], kelvin: float
+) -> Account:
+    """`account` with every further phase that the pattern asks for: up to three of salts, two of the surroundings."""
+    tied: frozenset[str] = frozenset()
+    account, tied = _with_sibling(sight, account, known, kelvin, tied)
+    for _ in range(4):
+        if not account.left:
+            break
+        richer = _one_more(sight, account, known, others, tied)
+        if richer is None:
+            break
+        account = richer
+    alone = len([p for p in account.fit.phases if not p.template.nuisance]) == 1
+    if alone and len(account.fit.phases) > 1:  # what the surroundings explain no longer hides the other structure
+        account, tied = _with_sibling(sight, account, known, kelvin, tied)
+    if account.left:
+        spare = tuple(peak.two_theta_deg for peak in account.left[:_SPARE])
+        again = fitted(sight, account.fit.radiation, starts_of(account), spare, tied)
+        before = account
+        account = replace(again, left=before.left, left_share=before.left_share, nats=before.nats, minor=before.minor)
+    return account
+
+
+def _one_more(
+    sight: Sight, account: Account, known: tuple[Template, ...], others: tuple[Template, ...], tied: frozenset[str]
+) -> Account | None:
+    fit = account.fit
+    answer = response.matched(_rest(sight, account), np.minimum(fit.variance, 1e100), sight.step, sight.width)
+    used = {phase.template.name for phase in fit.phases}
+    room = 3 - sum(not phase.template.nuisance for phase in fit.phases)
+    aside = 2 - sum(phase.template.nuisance for phase in fit.phases)
+    pool = [t for t in (*(known if room > 0 else ()), *(others if aside > 0 else ())) if t.name not in used]
+    off = tolerance(sight, fit.radiation)
+    found = [
+        place
+        for template in pool
+        for place in search.places(
+            template, answer, sight.data.two_theta, fit.radiation.main, off, 1, None, fit.shift_deg
+        )
+        if place.evidence > PLACE
+    ]
+    found.sort(key=lambda place: -place.evidence)
+    for place in found[:2]:
+        richer = fitted(sight, fit.radiation, (*starts_of(account), Start(place.template, place.a)), tied=tied)
+        if richer.nats > account.nats + _GROWTH and all(v.stands for v in richer.verdicts):
+            return replace(richer, minor=account.minor)
+    return None
+
+
+def _with_sibling(
+    sight: Sight, account: Account, known: tuple[Template, ...], kelvin: float, tied: frozenset[str]
+) -> tuple[Account, frozenset[str]]:
+    """Looks for the other structure of the account's salt within the cells that the first one's pressure allows."""
+    first = account.fit.phases[0]
+    other = next((t for t in known if t.salt == first.template.salt and t.structure != first.template.structure), None)
+    window = None if other is None else _window(first.template, first.a, other, kelvin)
+    if other is None or window is None:
+        return account, tied
+    beam = account.fit.radiation
+    answer = response.matched(_rest(sight, account), np.minimum(account.fit.variance, 1e100), sight.step, sight.width)
+    places = search.places(other, answer, sight.data.two_theta, beam.main, 0.4 * sight.width, 1, window, account.fit.shift_deg)
+    a = places[0].a if places and places[0].evidence > 0.5 else float(np.sqrt(window[0] * window[1]))
+    both = frozenset({other.name})
+    start = Start(other, a, 0.5 * float(np.log(window[1] / window[0])))
+    richer = fitted(sight, beam, (*starts_of(account), start), tied=both)
+    if all(v.stands for v in richer.verdicts):
+        return richer, both
+    return replace(account, minor=_minor(richer)), tied
+
+
+def _window(template: Template, a: float, other: Template, kelvin: float) -> tuple[float, float] | None:
+    """Cells of `other` at the pressure of `template`'s cell, give or take; None where that is unknown."""
+    here, there = tables.phase(template.salt, template.structure), tables.phase(other.salt, other.structure)
+    try:
+        pressure = eos.pressure_from_cell_gpa(here, a, kelvin)
+    except eos.OutOfRange:
+        return None
+    give = _TOGETHER_GPA + 0.04 * abs(pressure)
+    edges = []
+    for at, stop in ((pressure + give, other.a_low), (pressure - give, other.a_high)):
+        try:
+            edges.append(eos.cell_angstrom(there, at, kelvin))
+        except eos.OutOfRange:
+            edges.append(stop)
+    return (edges[0], edges[1]) if edges[0] < edges[1] else None
+
+
+def _minor(account: Account) -> Measured | None:
+    """B2 over B1 + B2 in volume, from a fit with both."""
+    one, two = account.fit.phases[0], account.fit.phases[-1]
+    total = one.scale + two.scale
+    if total <= 0.0:
+        return None
+    b2 = one if one.template.structure == "B2" else two
+    sigma = float(np.hypot(one.scale * two.scale_sigma, two.scale * one.scale_sigma)) / total**2
+    return Measured(b2.scale / total, min(max(sigma, 0.005), 0.3))
+
+
+def _rest(sight: Sight, account: Account) -> FloatArray:
+    fit = account.fit
+    return np.asarray(sight.data.net - fit.lines - fit.background - fit.foreign)
