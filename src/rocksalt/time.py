@@ -165,7 +165,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jump)
         # Timers that are due within this are run together: below the resolution of a float after a year of seconds.
         self._clock_resolution = 1e-9
-        self.set_task_factory(_belonging)
+        factory: Any = _belonging
+        self.set_task_factory(factory)
 
     def time(self) -> float:
         return self._jump.now

@@ -160,6 +160,7 @@ def test_the_course_names_the_share_of_the_budget(night: Pen) -> None:
         (-0.5, 0.2, "−0.50 ± 0.20"),
         (12.3, 4.2, "12.3 ± 4.2"),
         (1.0, 0.0, "1.000 ± 0.000"),
+        (-0.0004, 0.015, "0.000 ± 0.015"),
     ],
 )
 def test_a_number_has_as_many_digits_as_its_uncertainty(value: float, sigma: float, said: str) -> None:

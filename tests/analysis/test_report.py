@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.by_hand import Pen, estimate, transition
+from analysis.by_hand import Pen, estimate, transition, unknown, write_patterns
 from rocksalt.analysis.report import render, write_report
 from rocksalt.analysis.summary import summary_of
 from rocksalt.storage.run_folder import RunFolder
@@ -141,6 +141,21 @@ def test_no_transition_gives_the_stop_rules_sentence_and_a_fraction_without_a_cu
     assert "the top of the envelope was reached without B2 (the envelope's end was reached)" in page.text
     assert "P50" not in page.text
     assert "fraction" in page.figures
+
+
+def test_a_night_of_unknowns_shows_the_dose_and_says_what_could_not_be_drawn(pen: Pen, tmp_path: Path) -> None:
+    pen.begin()
+    for number in range(3):
+        pen.measure(number, 8.0 * number, unknown(number))
+    finish = Finish("unknown", "3 loads in a row stayed unknown")
+    pen.end("finished", finish.reason, finish)
+    folder = pen.keep(tmp_path / "run")
+    write_patterns(folder, pen.history)
+    page = Page(render(folder, pen.history, summary_of(pen.history, [])))
+    assert list(page.figures) == ["waterfall", "course"]
+    assert "Dose of the run" in page.text
+    assert "3 loads in a row stayed unknown (the model could not read the sample)" in page.text
+    assert "B2 fraction: no measurement gave both a pressure and a fraction" in page.text
 
 
 def test_a_torn_reduced_file_is_said_and_the_rest_is_drawn(night: Pen, tmp_path: Path) -> None:

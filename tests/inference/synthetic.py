@@ -1,4 +1,4 @@
-"""Powder patterns that share nothing with the fit but the crystals: skewed shapes, wrong intensities, strong background."""
+"""Powder patterns that share nothing with the fit but the crystals: skewed shapes, wrong intensities, background."""
 
 from __future__ import annotations
 

@@ -157,7 +157,8 @@ def test_the_unit_of_the_intensity_does_not_matter(model: PhysicsModel, see: See
     )  # fmt: skip
     one, two = model.estimate(see(pattern), salt="KBr"), model.estimate(see(scaled), salt="KBr")
     assert one.label == two.label == "mixture"
-    assert one.fraction_b2 is not None and two.fraction_b2 is not None
+    assert one.fraction_b2 is not None
+    assert two.fraction_b2 is not None
     assert one.fraction_b2.value == pytest.approx(two.fraction_b2.value, abs=1e-3)
 
 

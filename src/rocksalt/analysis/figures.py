@@ -253,18 +253,22 @@ def course_figure(
     sigma = np.cumsum([0.0, *(p.dose_sigma_gy for p in history.points), 0.0])
     dose[-1], sigma[-1] = history.dose_gy, history.dose_sigma_gy
     largest = float(np.max(dose + sigma))
+    seen = seen_points(history.points)
+    heights = [3, 2] if seen else [1]
     scale_gy, prefix = next(((s, p) for s, p in ((1e6, "M"), (1e3, "k")) if largest >= s), (1.0, ""))
 
     def paint(figure: Figure) -> None:
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-        for axes in (upper, lower):
+        panels = list(figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0])
+        upper, lower = panels[0], panels[-1]
+        for axes in panels:
             for start, end in holds:
                 axes.axvspan(start / unit, end / unit, color=BAND, linewidth=0, zorder=0)
         for p in history.points:
             if p.estimate is not None and (pressure := p.estimate.pressure_gpa) is not None:
                 scatter(upper, p.done_s / unit, pressure.value, p.estimate.label, 0.0, pressure.sigma)
-        upper.set_ylabel(_pressure_axis(scale).replace(" (GPa", "\n(GPa"))
-        label_legend(upper, {e.label for e in seen_points(history.points)}, loc="upper left")
+        if seen:
+            upper.set_ylabel(_pressure_axis(scale).replace(" (GPa", "\n(GPa"))
+            label_legend(upper, {e.label for e in seen}, loc="upper left")
         lower.step(times, dose / scale_gy, where="post", color=INK, linewidth=1.1)
         lower.fill_between(times, (dose - sigma) / scale_gy, (dose + sigma) / scale_gy, step="post", color=FAINT,
                            alpha=0.35, linewidth=0)  # fmt: skip
@@ -277,13 +281,12 @@ def course_figure(
         lower.set_ylabel(f"dose booked\n({prefix}Gy)")
         lower.set_xlabel(f"time since the start of the run ({name})")
 
-    return Drawing(
-        "course",
-        "Course of the run, and its dose",
-        draw(4.2, paint),
-        f"Sample pressure of {len(history.points)} measurements and dose booked, over {words.duration(history.now_s)}.",
-        _dose_caption(history, budget_gy, booked) + (" Shaded: the run was held." if holds else ""),
-    )
+    caption = _dose_caption(history, budget_gy, booked) + (" Shaded: the run was held." if holds else "")
+    over = f"over {words.duration(history.now_s)}"
+    if not seen:
+        return Drawing("course", "Dose of the run", draw(2.3, paint), f"The dose booked {over}.", caption)
+    alt = f"Sample pressure of {len(seen)} measurements and the dose booked, {over}."
+    return Drawing("course", "Course of the run, and its dose", draw(4.2, paint), alt, caption)
 
 
 def _dose_caption(history: History, budget_gy: float | None, booked: bool) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rocksalt.analysis import words
 from rocksalt.analysis.patterns import Patterns, height_of, level, rebinned, scaled
 from rocksalt.analysis.style import B1_COLOUR, B2_COLOUR, FAINT, INK, MARKS, Drawing, draw
 from rocksalt.crystals import structure, tables
@@ -25,6 +26,8 @@ _FOOT: Final = 0.15
 _FLANK: Final = 15  # points
 _WEAK: Final = 0.03  # of the strongest line; weaker ones are not marked
 _ROOM: Final = 0.034  # of the width, for the indices of one line
+_GUESSES: Final = 2  # of an unknown pattern
+_GUESSED: Final = 0.35  # how strongly their ticks are drawn
 _COLOURS: Final = {"B1": B1_COLOUR, "B2": B2_COLOUR}
 
 
@@ -63,7 +66,7 @@ def waterfall(patterns: Patterns, points: list[Point]) -> Drawing:
         "Reduced patterns in the order of measurement, the first at the bottom; at the right the measurement's "
         "number, the sample's pressure and the label. Ticks below a pattern mark where the cells fitted to it have "
         "their lines, blue B1, orange B2; a sample or a detector that is a little displaced moves a pattern beside its "
-        "ticks. "
+        "ticks. Pale ticks below an unknown pattern are guesses that were refused. "
         "Grey and cut off: what is higher than the salt's strongest line, such as spots of the diamonds."
         f"{left_out}",
     )
@@ -86,7 +89,10 @@ def _one(axes: Axes, base: float, number: int, angles: FloatArray, row: FloatArr
     axes.plot(angles, base + np.where(high, np.nan, curve), color=INK, linewidth=0.55, zorder=3)
     for phase, lines in seen.phases:
         places = [line.two_theta_deg for line in lines if line.two_theta_deg >= angles[0]]
-        axes.vlines(places, base - 0.13, base - 0.02, color=_COLOURS[phase.structure], linewidth=1.0, zorder=4)
+        axes.vlines(
+            places, base - 0.13, base - 0.02, color=_COLOURS[phase.structure], linewidth=1.0, zorder=4,
+            alpha=_GUESSED if seen.guessed else 1.0,
+        )  # fmt: skip
     axes.annotate(
         f"#{number}  {seen.words}", (1.0, base), xycoords=("axes fraction", "data"), xytext=(4, 0),
         textcoords="offset points", va="bottom", fontsize=7, color=seen.colour, annotation_clip=False,
@@ -97,7 +103,8 @@ def _name_lines(axes: Axes, seen: list[_Seen], first_deg: float, last_deg: float
     """Indices of the lines: of B1 below the first pattern that shows it, of B2 above the last one."""
     levels = list(enumerate(seen))
     for name, order in (("B1", levels), ("B2", levels[::-1])):
-        found = next(((at, lines) for at, one in order for phase, lines in one.phases if phase.structure == name), None)
+        sure = ((at, pair) for at, one in order for pair in one.phases if not one.guessed)
+        found = next(((at, lines) for at, (phase, lines) in sure if phase.structure == name), None)
         if found is None:
             continue
         at, lines = found
@@ -117,19 +124,24 @@ def _name_lines(axes: Axes, seen: list[_Seen], first_deg: float, last_deg: float
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the model said of one pattern: each phase with its lines, the words at the right end, their colour."""
+    """What the model said of one pattern: each phase with its lines, the words at the right end, their colour.
+
+    guessed   the phases are what an unknown pattern might be, and no more
+    """
 
     phases: tuple[tuple[PhaseEstimate, list[Line]], ...]
     words: str
     colour: str
+    guessed: bool = False
 
     @classmethod
     def of(cls, estimate: Estimate | None, wavelength_angstrom: float, last_deg: float) -> _Seen:
         if estimate is None:
             return cls((), "model late", FAINT)
-        pressure = "" if estimate.pressure_gpa is None else f"{estimate.pressure_gpa.value:.2f} GPa  "
-        phases = tuple((phase, strong_lines(phase, wavelength_angstrom, last_deg)) for phase in estimate.phases)
-        return cls(phases, f"{pressure}{estimate.label}", MARKS[estimate.label][1])
+        pressure = "" if estimate.pressure_gpa is None else f"{words.fixed(estimate.pressure_gpa.value, 2)} GPa  "
+        shown = estimate.phases or estimate.candidates[:_GUESSES]
+        phases = tuple((phase, strong_lines(phase, wavelength_angstrom, last_deg)) for phase in shown)
+        return cls(phases, f"{pressure}{estimate.label}", MARKS[estimate.label][1], not estimate.phases)
 
 
 @dataclass(frozen=True, slots=True)

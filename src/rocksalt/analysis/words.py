@@ -24,7 +24,12 @@ def decimals(sigma: float) -> int:
 def plus_minus(value: float, sigma: float, *, most: int = _MOST_DECIMALS) -> str:
     """Value and one sigma to two digits of the sigma, at most `most` decimals: "1.843 ± 0.021"."""
     places = min(decimals(sigma), most)
-    return f"{value:.{places}f} ± {sigma:.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{fixed(value, places)} ± {fixed(sigma, places)}"
+
+
+def fixed(value: float, places: int) -> str:
+    """A number with so many decimals, a true minus sign, and no minus before a zero."""
+    return f"{round(value, places) + 0.0:.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def measured(value: Measured | None, *, most: int = _MOST_DECIMALS) -> str:

@@ -28,6 +28,7 @@ _CONFIGURATION_ERRORS = (
     "PortTaken",
     "NameRefused",
     "BadJournal",
+    "OptionError",
     "Usage",
 )
 

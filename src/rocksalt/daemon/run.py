@@ -23,8 +23,8 @@ from rocksalt.config.station import Station as StationConfig
 from rocksalt.daemon.clients import ModelClient, WriterClient
 from rocksalt.daemon.run_state import RunState
 from rocksalt.devices import Detector, Device, DeviceError, Enclosure, Limits, Settable, Settings
-from rocksalt.devices.device import ANYWHERE
 from rocksalt.devices.links import Wires
+from rocksalt.devices.settings import ANYWHERE
 from rocksalt.devices.supervision import Supervisor
 from rocksalt.messages import Channel
 from rocksalt.storage.disk import Disk

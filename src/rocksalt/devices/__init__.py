@@ -1,19 +1,8 @@
 """Devices: what an instrument is to the rest of the program, and all that a driver needs to be one."""
 
-from rocksalt.devices.device import (
-    ANYWHERE,
-    Armed,
-    ByteDevice,
-    Detector,
-    Device,
-    Enclosure,
-    EnclosureStatus,
-    HttpDevice,
-    Limits,
-    Readable,
-    Settable,
-    Settings,
-)
+from rocksalt.devices.detector import Armed, Detector
+from rocksalt.devices.device import ByteDevice, Device, HttpDevice, Readable
+from rocksalt.devices.enclosure import Enclosure, EnclosureStatus
 from rocksalt.devices.errors import (
     DeviceError,
     GarbledReply,
@@ -27,6 +16,8 @@ from rocksalt.devices.errors import (
     WrongInstrument,
 )
 from rocksalt.devices.links import Beat, ByteLink, HttpLink, Line
+from rocksalt.devices.settable import Settable
+from rocksalt.devices.settings import ANYWHERE, Limits, Settings
 
 __all__ = [
     "ANYWHERE",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from rocksalt.devices.device import Device, Enclosure, Readable, State
+from rocksalt.devices.device import Device, Readable, State
+from rocksalt.devices.enclosure import Enclosure
 from rocksalt.devices.errors import DeviceError
 
 FIRST_S, FACTOR, LONGEST_S = 0.2, 2.0, 10.0  # back-off, wire seconds

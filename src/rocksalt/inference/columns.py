@@ -101,7 +101,7 @@ def draw(
     masks: list[np.ndarray],
     areas: list[FloatArray] | None,
 ) -> Drawing:
-    """Columns at `shape` of the lines in `masks` (`on_pattern`); with `areas`, one array a phase, also how they move."""
+    """Columns at `shape` of the lines in `masks` (`on_pattern`); with `areas`, an array a phase, also how they move."""
     x = data.two_theta
     step = float(x[1] - x[0])
     tops = [shape.width + max(float(s), 0.0) * np.tan(np.radians(float(x[-1]) / 2.0)) for s in shape.strain]

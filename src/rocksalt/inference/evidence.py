@@ -130,7 +130,7 @@ def _verdict(fit: Fit, p: int, tied: bool) -> Verdict:
 
 
 def together(phase: FittedPhase, own: np.ndarray) -> tuple[float, float, float]:
-    """Significance of all lines in `own` together, with calculated intensities; without the one, and the two, that say most."""
+    """Significance of all lines in `own` together, and without the one, and the two, that say most."""
     sigma = np.maximum(phase.sigma, 1e-300)
     signal = np.where(own, phase.area * phase.strength / sigma**2, 0.0)
     power = np.where(own, (phase.strength / sigma) ** 2, 0.0)

@@ -77,7 +77,7 @@ def _one_more(
     sight: Sight, account: Account, known: tuple[Template, ...], others: tuple[Template, ...], tied: frozenset[str]
 ) -> Account | None:
     fit = account.fit
-    answer = response.matched(_rest(sight, account), np.minimum(fit.variance, 1e100), sight.step, sight.width)
+    answer = response.matched(_rest(sight, account), fit.variance, sight.step, sight.width)
     used = {phase.template.name for phase in fit.phases}
     room = 3 - sum(not phase.template.nuisance for phase in fit.phases)
     aside = 2 - sum(phase.template.nuisance for phase in fit.phases)
@@ -109,8 +109,9 @@ def _with_sibling(
     if other is None or window is None:
         return account, tied
     beam = account.fit.radiation
-    answer = response.matched(_rest(sight, account), np.minimum(account.fit.variance, 1e100), sight.step, sight.width)
-    places = search.places(other, answer, sight.data.two_theta, beam.main, 0.4 * sight.width, 1, window, account.fit.shift_deg)
+    answer = response.matched(_rest(sight, account), account.fit.variance, sight.step, sight.width)
+    zero = account.fit.shift_deg
+    places = search.places(other, answer, sight.data.two_theta, beam.main, 0.4 * sight.width, 1, window, zero)
     a = places[0].a if places and places[0].evidence > 0.5 else float(np.sqrt(window[0] * window[1]))
     both = frozenset({other.name})
     start = Start(other, a, 0.5 * float(np.log(window[1] / window[0])))

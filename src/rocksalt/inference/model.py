@@ -83,7 +83,8 @@ def _hypotheses(
         distinct = [p for k, p in enumerate(places) if all(abs(p.a / q.a - 1.0) > _SAME for q in places[:k])]
         found += [p for p in distinct[:2] if p.evidence > max(grow.PLACE, places[0].evidence - _NEAR)]
     found.sort(key=lambda place: -place.evidence)
-    singles = [grow.fitted(sight, beam, (Start(place.template, place.a, shift_deg=place.shift_deg),)) for place in found[:4]]
+    starts = [Start(place.template, place.a, shift_deg=place.shift_deg) for place in found[:4]]
+    singles = [grow.fitted(sight, beam, (start,)) for start in starts]
     singles.sort(key=lambda account: -account.nats)
     if not singles:
         return []

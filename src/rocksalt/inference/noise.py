@@ -38,7 +38,7 @@ def mad_sigma(values: FloatArray) -> float:
 
 
 def judge(pattern: Pattern, from_deg: float = 0.0) -> Scatter | None:
-    """The pattern from `from_deg` on, on even steps, with a variance fit to weigh it by; None where fewer than 50 points were measured.
+    """The pattern from `from_deg` on, on even steps, with a variance fit to weigh it by; None for under 50 points.
 
     Second differences pass noise and stop everything smooth; their scatter over the stated variance is 1 for counts.
     Where the pattern came from an image its stated variance is kept when the differences are *smaller*: pixel splitting

@@ -10,6 +10,7 @@ import numpy as np
 from rocksalt.values import FloatArray
 
 _LN2: Final = float(np.log(2.0))
+_FAR: Final = 60.0  # (2 (x - centre) / FWHM)^2 beyond which the Gaussian stays at 1e-18: no denormal numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ def pseudo_voigt(x: FloatArray, centres: FloatArray, widths: FloatArray, mixing:
     w = widths[:, None]
     u = 2.0 * ((x if x.ndim == 2 else x[None, :]) - centres[:, None]) / w
     square = u * u
-    gauss = (2.0 * np.sqrt(_LN2 / np.pi)) / w * np.exp(-_LN2 * np.minimum(square, 900.0))
+    gauss = (2.0 * np.sqrt(_LN2 / np.pi)) / w * np.exp(-_LN2 * np.minimum(square, _FAR))
     lorentz = (2.0 / np.pi) / w / (1.0 + square)
     value = mixing * lorentz + (1.0 - mixing) * gauss
     # by u: gauss' = -2 ln2 u gauss, lorentz' = -2u/(1+u^2) lorentz; du/dcentre = -2/w, du/dw = -u/w

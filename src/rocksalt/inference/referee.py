@@ -19,7 +19,8 @@ from rocksalt.inference.response import Peak
 from rocksalt.values import LABELS, Estimate, Label, Measured, Observation, PhaseEstimate
 
 ROOM_K: Final = 300.0
-_GEOMETRY: Final = 3e-4  # relative: wavelength and distance of a calibrated station, and a little uniaxial stress
+_GEOMETRY: Final = 3e-4  # relative: wavelength and distance of a calibrated station
+_UNIAXIAL_GPA: Final = 0.03  # what a uniaxial stress of 0.05 GPa takes from the pressure of a soft salt (Singh 1998)
 _TUBE_GEOMETRY: Final = 3e-5  # relative: a goniometer's, once displacement is refined
 _TEMPER: Final = 0.35  # nats of a line are not independent facts: shape, background and texture bind them
 _DOUBT: Final = 6.0  # nats that a hypothesis must have before it is as likely as none
@@ -36,7 +37,7 @@ _TEXTURE: Final = float(np.log(1.5))
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the referee is asked: the observation, the campaign's salt and pressure where they are known, and by whom."""
+    """What the referee is asked: observation, the campaign's salt and pressure where they are known, and by whom."""
 
     observation: Observation
     salt: str | None
@@ -166,7 +167,7 @@ def _read(case: Case, account: Account) -> _Reading | None:
 
 
 def _hidden(reading: _Reading) -> float:
-    """Chance that the other structure is there all the same, too weak to be called: from its fitted fraction, halved."""
+    """Chance that the other structure is there all the same, too weak to be called: by its fitted fraction."""
     minor = reading.account.minor
     if minor is None or reading.label not in ("B1", "B2"):
         return 0.0
@@ -186,6 +187,8 @@ def _phases(case: Case, account: Account, verdicts: Sequence[Verdict]) -> tuple[
         a_sigma = float(np.sqrt(v.phase.a_sigma**2 + (geometry * v.phase.a) ** 2 + (_skew(v.phase) * v.phase.a) ** 2))
         row = tables.phase(v.phase.template.salt, v.phase.template.structure)
         pressure = pressure_of(row, v.phase.a, a_sigma, case.temperature_k)
+        if pressure is not None and account.fit.radiation.tube is None:
+            pressure = Measured(pressure.value, float(np.hypot(pressure.sigma, _UNIAXIAL_GPA)))
         structure = v.phase.template.structure
         assert structure != ""
         result.append(
@@ -244,7 +247,7 @@ def _off_gauge(case: Case, phases: Sequence[PhaseEstimate]) -> list[str]:
     if gauge is None:
         return []
     return [
-        f"{p.salt} {p.structure} says {p.pressure_gpa:.2f} GPa and the gauge says {gauge.value:.2f} +- {gauge.sigma:.2f} GPa"
+        f"{p.salt} {p.structure} says {p.pressure_gpa:.2f} GPa and the gauge says {gauge.value:.2f} GPa"
         for p in phases
         if p.pressure_gpa is not None and _off(p.pressure_gpa, gauge) > _OFF_GAUGE
     ]
@@ -292,7 +295,7 @@ def _fraction(phases: Sequence[PhaseEstimate], minor: Measured | None) -> Measur
 
 
 def _microstrain(best: _Reading) -> Measured | None:
-    """Of the strongest phase: the part of the width that grows as tan(theta), FWHM = 4 e tan(theta), instrument included."""
+    """Of the strongest phase: the width that grows as tan(theta), FWHM = 4 e tan(theta), instrument included."""
     verdicts = [v for v in best.account.verdicts if not v.phase.template.nuisance]
     if not verdicts:
         return None
@@ -351,7 +354,8 @@ def _unknown(case: Case, guesses: tuple[PhaseEstimate, ...], reasons: tuple[str,
     rest = (1.0 - how) / 3.0
     probabilities: dict[str, float] = {label: how if label == "unknown" else rest for label in LABELS}
     return Estimate(
-        case.observation.measurement, "unknown", probabilities, (), guesses, None, None, None, False, reasons, case.model,
+        case.observation.measurement, "unknown", probabilities, (), guesses, None, None, None, False, reasons,
+        case.model,
         saturated_fraction=case.observation.pattern.saturated_fraction,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The whole-pattern fit: cells, widths, shift and every line's area together, by Gauss-Newton with positive areas.
 
-Areas are free but tied to the calculated intensities of their phase by a ridge as wide as its texture; background splines,
+Areas are free but tied to the calculated intensities of their phase by a ridge as wide as its texture; background,
 spare peaks and parasites are solved for in the same step.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from rocksalt.inference.columns import Data, Drawing, Shape, draw, on_pattern
 from rocksalt.inference.radiation import Radiation
-from rocksalt.inference.response import highest_within
+from rocksalt.inference.response import MASKED, highest_within
 from rocksalt.inference.templates import Template
 from rocksalt.values import FloatArray
 
@@ -25,12 +25,13 @@ _BEAM_SHIFT_DEG: Final = (
 )
 _USUAL_SLACK: Final = 0.2  # intensities of a powder in a cell depart by so much (relative) before anybody says texture
 _SLACKS: Final = (0.1, 1.2)
+_STILL: Final = 0.1  # of its sigma: a step that is no longer worth taking
 _UNTIED: Final = 5.0  # slack that leaves the areas to the data, and parts only lines that stand on one another
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A phase to fit, from which cell (angstrom) on, how far (relative) that may move; the first says from which zero."""
+    """A phase to fit: from which cell (angstrom), how far (relative) it may move; the first one also says the zero."""
 
     template: Template
     a: float
@@ -106,13 +107,12 @@ class _Solved:
         return cls([], [], none, none, np.zeros(2 * phases + 3), np.zeros(2 * phases + 3), flat, flat, flat)
 
 
-def refine(
-    data: Data, radiation: Radiation, starts: tuple[Start, ...], width: float, rounds: int = 5, hold_shape: bool = False
-) -> Fit:
-    """Fit `starts` to `data`; `width` is the FWHM (degrees) to begin with. `hold_shape` moves cells alone."""
+def refine(data: Data, radiation: Radiation, starts: tuple[Start, ...], width: float, rounds: int = 5) -> Fit:
+    """Fit `starts` to `data`; `width` is the FWHM (degrees) to begin with."""
     templates = tuple(start.template for start in starts)
     count = len(starts)
-    shape = Shape(np.log([s.a for s in starts]) if starts else np.zeros(0), np.zeros(count), width, shift=starts[0].shift_deg if starts else 0.0)
+    log_a = np.log([s.a for s in starts]) if starts else np.zeros(0)
+    shape = Shape(log_a, np.zeros(count), width, shift=starts[0].shift_deg if starts else 0.0)
     begun, reach = shape.log_a.copy(), np.array([s.reach for s in starts])
     strengths = [t.strengths(s.a) for t, s in zip(templates, starts, strict=True)]
     masks = [on_pattern(data, radiation, t, s.a, width) for t, s in zip(templates, starts, strict=True)]
@@ -121,8 +121,9 @@ def refine(
     areas: list[FloatArray] | None = None
     step_sigmas = np.zeros(2 * count + 3)
     solved = _Solved.nothing(count, data.net.size)
-    for turn in range(rounds + 1):
-        moving = areas is not None and turn < rounds
+    turn, last = 0, rounds
+    while turn <= last:
+        moving = areas is not None and turn < last
         drawing = draw(data, radiation, templates, shape, masks, areas)
         here = [s[d.here] for s, d in zip(strengths, drawing.phases, strict=True)]
         if areas is None:
@@ -134,15 +135,16 @@ def refine(
             scales, model = solved.scales, solved.lines + solved.foreign
         variance = data.variance + misfit(model, step, shape.width) ** 2
         ties = _ties(areas, scales, slacks, here)
-        solved = _solve(
-            data, drawing, here, variance, scales, ties, _Tie(shape, width, radiation, hold_shape) if moving else None
-        )
+        solved = _solve(data, drawing, here, variance, scales, ties, _Tie(shape, width, radiation) if moving else None)
         areas = solved.areas
         slacks = np.array([_slack(*row) for row in zip(areas, solved.area_sigmas, solved.scales, here, strict=True)])
         if moving:
             _move(shape, solved.step, begun, reach, width, float(data.two_theta[-1]))
             strengths = [t.strengths(float(np.exp(la))) for t, la in zip(templates, shape.log_a, strict=True)]
             step_sigmas = solved.step_sigmas
+            if turn > 1 and bool((np.abs(solved.step) < _STILL * step_sigmas).all()):
+                last = turn + 1
+        turn += 1
     loose = _solve(data, drawing, here, variance, solved.scales, [np.full(h.size, _UNTIED) for h in here], None)
     return _report(data, radiation, templates, shape, solved, loose, drawing, here, variance, slacks, step_sigmas)
 
@@ -154,12 +156,10 @@ class _Tie:
     shape: Shape
     width: float
     radiation: Radiation
-    hold_shape: bool
 
     def rows(self) -> tuple[FloatArray, FloatArray]:
         """Wanted steps and their spreads, in the order of `Drawing.moves`."""
         count = self.shape.log_a.size
-        free = 1e-3 if self.hold_shape else 1.0
         shift = _TUBE_SHIFT_DEG if self.radiation.tube else _BEAM_SHIFT_DEG
         wanted = np.concatenate(
             (np.zeros(count), -0.5 * self.shape.strain, [0.0, 0.5 - self.shape.mixing, -self.shape.shift])
@@ -167,15 +167,15 @@ class _Tie:
         spread = np.concatenate(
             (
                 np.full(count, 4e-3),
-                np.full(count, free * 1.0 * self.width),
-                [free * 0.5 * self.width, free * 0.25, shift],
+                np.full(count, self.width),
+                [0.5 * self.width, 0.25, shift],
             )
         )
         return wanted, spread
 
 
 def misfit(model: FloatArray, step: float, width: float) -> FloatArray:
-    """What a pseudo-Voigt misses of real lines of heights `model` (n,): a share of the height there and of the peak nearby."""
+    """What the profile misses of lines of heights `model` (n,): a share of the height there and of the nearby peak."""
     near = highest_within(np.maximum(model, 0.0), max(1, round(2.5 * width / step)))
     return np.asarray(np.hypot(MODEL_ERROR * model, _FOOT_ERROR * near))
 
@@ -183,7 +183,7 @@ def misfit(model: FloatArray, step: float, width: float) -> FloatArray:
 def _ties(
     areas: list[FloatArray] | None, scales: FloatArray, slacks: FloatArray, here: list[FloatArray]
 ) -> list[FloatArray]:
-    """Slack of each line: that of its phase, let out for a line that is seen to stand far off (texture, a coarse grain)."""
+    """Slack of each line: its phase's, let out for a line that is seen to stand far off (texture, a coarse grain)."""
     ties = []
     for p, strength in enumerate(here):
         tie = np.full(strength.size, float(slacks[p]))
@@ -200,7 +200,7 @@ def _first_scales(data: Data, drawing: Drawing, here: list[FloatArray]) -> Float
         return np.zeros(0)
     rows = np.array([s @ d.columns for s, d in zip(here, drawing.phases, strict=True)])
     model_error = MODEL_ERROR * np.maximum(data.net, 0.0)  # no model yet: the data stand in for it
-    weight = 1.0 / (data.variance + model_error**2)
+    weight = np.where(data.variance < MASKED, 1.0 / (data.variance + model_error**2), 0.0)
     design = np.concatenate((rows, data.splines))
     gram = (design * weight) @ design.T
     gram[np.diag_indices_from(gram)] *= 1.0 + 1e-9
@@ -218,7 +218,7 @@ def _solve(
     tie: _Tie | None,
 ) -> _Solved:
     """One linear step: background, spare peaks, parasites, areas, scales and, with `tie`, the moves."""
-    weight = 1.0 / variance
+    weight = np.where(variance < MASKED, 1.0 / variance, 0.0)
     blocks = [data.splines, drawing.spare, drawing.parasites, *(d.columns for d in drawing.phases)]
     if tie is not None and drawing.moves is not None:
         blocks.append(drawing.moves)
@@ -318,12 +318,13 @@ def _move(shape: Shape, step: FloatArray, begun: FloatArray, reach: FloatArray, 
 
 
 def _report(
-    data: Data, radiation: Radiation, templates: tuple[Template, ...], shape: Shape, solved: _Solved, loose: _Solved, drawing: Drawing,
+    data: Data, radiation: Radiation, templates: tuple[Template, ...], shape: Shape, solved: _Solved, loose: _Solved,
+    drawing: Drawing,
     here: list[FloatArray], variance: FloatArray, slacks: FloatArray, step_sigmas: FloatArray,
 ) -> Fit:  # fmt: skip
     rest = data.net - solved.lines - solved.foreign - solved.background
     on_line = solved.lines > 0.02 * max(float(solved.lines.max(initial=0.0)), 1e-300)
-    points = on_line & (data.variance < 1e200)
+    points = on_line & (data.variance < MASKED)
     chi2 = float(np.mean(rest[points] ** 2 / variance[points])) if points.any() else 1.0
     inflate = np.sqrt(max(chi2, 1.0))
     count = len(templates)
@@ -336,11 +337,13 @@ def _report(
             FittedPhase(
                 template, a, a * float(step_sigmas[p]) * inflate, float(solved.scales[p]),
                 float(solved.scale_sigmas[p]) * inflate, labels, d.angle, d.fwhm, loose.areas[p],
-                loose.area_sigmas[p] * inflate, here[p], float(shape.strain[p]), float(step_sigmas[count + p]) * inflate,
+                loose.area_sigmas[p] * inflate, here[p], float(shape.strain[p]),
+                float(step_sigmas[count + p]) * inflate,
                 float(slacks[p]),
             )
         )  # fmt: skip
     return Fit(
-        tuple(phases), radiation, solved.lines, solved.foreign, solved.background, variance, chi2, shape.shift, shape.width,
+        tuple(phases), radiation, solved.lines, solved.foreign, solved.background, variance, chi2, shape.shift,
+        shape.width,
         shape.mixing,
     )  # fmt: skip

@@ -13,6 +13,8 @@ import numpy as np
 from rocksalt.inference.background import smoothed
 from rocksalt.values import FloatArray
 
+MASKED: Final = 1e100  # variance from which on a point was not measured
+_BLIND: Final = 400.0  # of the usual variance, where the filter bridges what was not measured
 _SHOULDER: Final = 0.03  # share of a strong line's area that its imperfect shape may fake within its reach
 
 
@@ -43,8 +45,12 @@ class Peak:
 
 
 def matched(net: FloatArray, variance: FloatArray, step: float, fwhm: float) -> Response:
-    """Matched filter of `net` (n,) for lines of `fwhm` degrees on points `step` degrees apart."""
+    """Matched filter of `net` (n,) for lines of `fwhm` degrees on points `step` degrees apart; see MASKED."""
     kernel, gain = _kernel(step, fwhm)
+    masked = variance >= MASKED
+    if masked.any():
+        net = np.where(masked, 0.0, net)
+        variance = np.where(masked, _BLIND * np.median(variance[~masked]), variance)
     area = np.convolve(net, kernel, mode="same") / gain
     noise = np.sqrt(np.maximum(np.convolve(variance, kernel**2, mode="same"), 1e-300)) / gain
     edge = kernel.size // 2
@@ -60,12 +66,12 @@ def matched(net: FloatArray, variance: FloatArray, step: float, fwhm: float) -> 
 
 
 def best_width(net: FloatArray, variance: FloatArray, step: float, span: float) -> tuple[float, float]:
-    """FWHM in degrees of the lines that stand out most (the median, the narrow ones); a middling one where nothing does."""
+    """FWHM in degrees of the lines that stand out most (median, narrow ones); a middling one where nothing does."""
     narrowest, widest = 2.5 * step, max(4.0 * step, min(0.8, span / 60.0))
     ladder = np.geomspace(narrowest, widest, 9)
     best, width = 0.0, float(np.sqrt(narrowest * widest))
     for fwhm in ladder:
-        kernel, gain = _kernel(step, float(fwhm))
+        kernel, _ = _kernel(step, float(fwhm))
         edge = kernel.size // 2
         area = np.convolve(net, kernel, mode="same")[edge:-edge]
         noise = np.sqrt(np.maximum(np.convolve(variance, kernel**2, mode="same"), 1e-300))[edge:-edge]
@@ -89,7 +95,7 @@ def best_width(net: FloatArray, variance: FloatArray, step: float, span: float) 
 def measured_width(
     net: FloatArray, variance: FloatArray, step: float, guess: float, least: float
 ) -> tuple[float, float]:
-    """FWHM (degrees) of the six strongest peaks that stand 12 sigma out: their median, and their lowest fifth; else `guess`."""
+    """FWHM (degrees) of the six strongest peaks 12 sigma out: their median, and their lowest fifth; else `guess`."""
     fine = smoothed(net, max(0, round(0.07 * guess / step)))
     left = fine.copy()
     widths = []
@@ -135,7 +141,7 @@ def _highest(values: FloatArray, reach: int) -> FloatArray:
 
 
 def _kernel(step: float, fwhm: float) -> tuple[FloatArray, float]:
-    """A Gaussian less the parabola that fits it best over 2.6 FWHM to either side, and its answer to a line of unit area."""
+    """A Gaussian less the parabola that fits it best over 2.6 FWHM to either side; its answer to unit area."""
     half = max(4, int(np.ceil(2.6 * fwhm / step)))
     x = np.arange(-half, half + 1) * (step / fwhm)
     shape = np.exp(-4.0 * np.log(2.0) * x * x)

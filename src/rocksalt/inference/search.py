@@ -1,6 +1,6 @@
 """Where a phase may be: its comb of lines is slid over the matched filter's response, through all cells it may have.
 
-Evidence grows with the logarithm of a line's significance, so that one huge line never speaks for a phase, and falls for
+Evidence grows with the logarithm of a line's significance, so that one huge line never speaks for a phase; it falls for
 lines that ought to be there and are not.
 """
 

@@ -19,8 +19,6 @@ _PEAK: Final = 5.0  # sigma from which something stands above noise
 _ROOM: Final = 0.6  # of the lowest line's angle: what is below is none of our business
 _LONE: Final = 1.3  # spread over sectors relative to the mean, from which a peak is one spot
 _MARGIN_DEG: Final = 0.02
-_BLIND: Final = 400.0  # of the usual variance, where the filter bridges what was not measured
-_MASKED: Final = 1e210  # variance of a point that was not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +69,11 @@ def prepare(observation: Observation, lowest_angstrom_inverse: float = 0.0) -> S
     width, narrow = response.best_width(y - base, scatter.variance, step, span)
     base = background.under_peaks(y, max(8, int(6.0 * width / step)), max(1, int(0.2 * width / step)))
     net = np.where(measured, y - base, 0.0)
-    blind = np.where(measured, scatter.variance, _BLIND * np.median(scatter.variance))
-    answer = response.matched(net, blind, step, width)
+    answer = response.matched(net, np.where(measured, scatter.variance, response.MASKED), step, width)
     found = tuple(response.peaks(answer, x, _PEAK))
     if not found:
         return "nothing diffracts: no peak stands five sigma above the scatter of the pattern"
-    variance = np.where(measured, scatter.variance * min(answer.excess**2, 4.0), _MASKED)
+    variance = np.where(measured, scatter.variance * min(answer.excess**2, 4.0), response.MASKED)
     data = Data(x, net, variance, background.splines(x.size, 15.0 * width / step))
     return Sight(data, answer, found, readings, width, narrow, scatter.over_stated)
 

@@ -91,9 +91,14 @@ class Terminal:
 
 def _intend(entry: Entry) -> str:
     measurement = records.measurement(entry.data["measurement"])
-    targets = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in measurement.setpoints.items())
+    targets = ", ".join(_target(name, value) for name, value in measurement.setpoints.items())
     light = ", ".join(f"{exposure.count} x {exposure.seconds:g} s" for exposure in measurement.exposures)
     return f"[bold]#{measurement.number}[/] {targets or 'stay'}; {light}: {_escaped(entry.data['reason'])}"
+
+
+def _target(setpoint: str, value: float) -> str:
+    device, _, unit = setpoint.rpartition("_")
+    return f"{device} {value:.2f} {unit}"
 
 
 def _estimated(entry: Entry) -> str:

@@ -65,6 +65,7 @@ class History:
     alarms: list[Alarm] = field(default_factory=list)
     finish: Mapping[str, Any] | None = None
     status: str = ""
+    why: str = ""
 
     def take(self, entry: Entry) -> None:
         """Fold one entry in. Kinds that mean nothing here are passed over."""
@@ -184,6 +185,7 @@ def _finish(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
 
 def _ended(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
     history.status = data["status"]
+    history.why = data["why"]
     history.ended_at = entry.at
 
 
