@@ -26,14 +26,20 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+
+# Beside Bluesky's RunEngine, so it is installed first.
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bluesky]"
 	$(BIN)/python -m benchmarks
 
 accept-transition: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_transition --first $(FIRST) --n $(or $(N),20)
 
 accept-identify: $(STAMP)
-	$(BIN)/python -m benchmarks.accept_identify --first $(FIRST)
+	$(BIN)/python -m benchmarks.accept_identify --first $(FIRST) --n $(or $(N),5)
 
 # The environment: made anew when what it is made from changes. A half-made one is never taken for a whole one.
 $(STAMP): pyproject.toml

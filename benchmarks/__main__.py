@@ -1,4 +1,7 @@
-"""`make bench`: what things cost, in CPU seconds and as ratios within one run. Prints a table, writes out/bench.jsonl."""
+"""`make bench`: what things cost, in CPU seconds and as ratios within one run.
+
+Prints a table, writes out/bench.jsonl.
+"""
 
 from __future__ import annotations
 

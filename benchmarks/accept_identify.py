@@ -1,6 +1,6 @@
 """`make accept-identify`: files that no simulator made, through the command line as a user types it.
 
-Real patterns and frames come from ROCKSALT_DATA (default ../shared/data); noise and empty frames are made here, by seed.
+Real patterns and frames come from ROCKSALT_DATA (default ../shared/data); noise and empty frames are made here.
 """
 
 from __future__ import annotations

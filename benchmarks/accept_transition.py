@@ -1,7 +1,8 @@
-"""`make accept-transition`: is the transition found, on twins that differ from the tables, and nothing where there is none?
+"""`make accept-transition`: is the transition found where there is one, and nothing where there is none?
 
-Each case is a whole campaign in virtual time, a process of its own. The judge reads `summary.json` and the twin's truth,
-and imports nothing of the daemon's. "always 1.8" and "membrane x constant" are printed beside it and are to fail.
+Each case is a whole campaign in virtual time, a process of its own, on a twin that differs from the tables. The judge
+reads `summary.json` and the twin's truth, and imports nothing of the daemon's. "always 1.8" and "membrane x constant"
+are printed beside it and are to fail.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def judged(folder: Path, seed: int, case: str) -> dict[str, Any]:
 
 
 def _files(place: Path, case: str) -> tuple[Path, Path]:
-    """The shipped files; without a transition in the envelope, either the envelope ends before it or the twin has none."""
+    """The shipped files. "outside": the envelope ends before the transition; "none": the twin has none."""
     campaign, station = CAMPAIGN.read_text(), STATION.read_text()
     if case == "outside":
         campaign = _replaced(campaign, "pressure_gpa = [0.0, 5.0]", "pressure_gpa = [0.0, 1.2]")
@@ -130,9 +131,9 @@ def _membrane_times_constant(place: Path, p50: float | None) -> float | None:
         entry = json.loads(line)
         if entry["kind"] == "reached" and entry["setpoint"] == "membrane_bar":
             bar = entry["target"]
-        if entry["kind"] == "estimated" and entry["estimate"]["fraction_b2"] is not None:
-            if entry["estimate"]["fraction_b2"]["value"] >= 0.5 and bar is not None:
-                return float(per_bar * bar)
+        fraction = entry["estimate"]["fraction_b2"] if entry["kind"] == "estimated" else None
+        if fraction is not None and fraction["value"] >= 0.5 and bar is not None:
+            return float(per_bar * bar)
     return None
 
 

@@ -1,7 +1,8 @@
-"""What a point costs: one `set` through limits and ramp guard, two reads, intent and outcome; beside Bluesky's RunEngine.
+"""What a point costs: one `set` through limits and ramp guard, two reads, intent and outcome journalled.
 
-Both sides move one device and read two, with devices that answer at once and in the same process. Rocksalt's side has its
-journal on (written line by line, committed at the end); Bluesky's has a subscriber that throws documents away.
+Beside it Bluesky's RunEngine. Both sides move one device and read two, with devices that answer at once and in the
+same process. Rocksalt's side has its journal on (written line by line, committed at the end); Bluesky's has a
+subscriber that throws documents away.
 """
 
 from __future__ import annotations

@@ -47,9 +47,7 @@ def main() -> None:
         chunk = compressed.id.read_direct_chunk((0, 0))[1]
         hashes[number] = hashlib.sha256(pixels.tobytes()).hexdigest()
         ticks = int(50_000_000 * number / given.rate_hz)
-        image = cbor2.CBORTag(
-            40, [[ROWS, COLUMNS], cbor2.CBORTag(70, cbor2.CBORTag(56500, ["bslz4", 4, chunk]))]
-        )
+        image = cbor2.CBORTag(40, [[ROWS, COLUMNS], cbor2.CBORTag(70, cbor2.CBORTag(56500, ["bslz4", 4, chunk]))])
         message = cbor2.dumps({
             "type": "image", **name, "image_id": number, "real_time": [450_000, 50_000_000],
             "start_time": [ticks, 50_000_000], "stop_time": [ticks + 450_000, 50_000_000],

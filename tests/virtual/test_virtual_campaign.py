@@ -1,4 +1,4 @@
-"""The whole campaign in virtual time: the same seed gives the same journal, in any process, folder, time zone, hash seed."""
+"""The whole campaign in virtual time: one seed, one journal, in any process, folder, time zone and hash seed."""
 
 from __future__ import annotations
 

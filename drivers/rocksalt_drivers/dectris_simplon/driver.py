@@ -163,8 +163,9 @@ class DectrisSimplon(HttpDevice, Detector):
         rows, columns = self._shape()
         match content:
             case {"type": "<u4", "shape": [width, height], "filters": ["base64"], "data": str() as text} if (
-                (height, width) == (rows, columns) and len(text) <= 4 * (4 * rows * columns // 3 + 3)
-            ):
+                height,
+                width,
+            ) == (rows, columns) and len(text) <= 4 * (4 * rows * columns // 3 + 3):
                 try:
                     data = base64.b64decode(text, validate=True)
                 except binascii.Error as error:

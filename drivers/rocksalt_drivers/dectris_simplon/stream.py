@@ -199,7 +199,7 @@ def _tag(tag: cbor2.CBORTag, immutable: bool) -> object:
         match value:
             case [("bslz4" | "lz4") as name, int() as element, bytes() as data]:
                 return _Bytes(data, name, element)
-        raise BadMessage("a compressed byte string is [\"bslz4\" or \"lz4\", element size, bytes]; this one is not")
+        raise BadMessage('a compressed byte string is ["bslz4" or "lz4", element size, bytes]; this one is not')
     if tag.tag in TYPED:
         if isinstance(value, bytes):
             value = _Bytes(value)

@@ -349,5 +349,3 @@ class PaceSimulator(LineSimulator):
             self.venting = 2
         inside = self.output and abs(gas_bar - self.setpoint_bar) <= self.band_percent / 100 * self.range_bar
         self._inside_since = (self._inside_since if self._inside_since is not None else now_s) if inside else None
-
-

@@ -175,8 +175,9 @@ class ModbusInterlock(ByteDevice, Enclosure):
         _, unit, transaction, body = self._framer.decode(frame)
         if (unit, transaction) != (self._unit, self._transaction):
             raise GarbledReply(
-                self.name, f"{what} was transaction {self._transaction} of unit {self._unit}; the answer is to "
-                f"transaction {transaction} of unit {unit}"
+                self.name,
+                f"{what} was transaction {self._transaction} of unit {self._unit}; the answer is to "
+                f"transaction {transaction} of unit {unit}",
             )
         answer = self._framer.decoder.decode(body)
         if isinstance(answer, ExceptionResponse) and body[0] == request.function_code | 0x80:

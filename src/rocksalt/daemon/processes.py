@@ -1,6 +1,7 @@
 """The processes of a real run: writer and model as children, each on a Unix socket in a folder of mode 0700.
 
-Nothing of ours is left when the run ends, however it ends: a child whose daemon dies sees its channel close and goes.
+Nothing of ours is left when the run ends, however it ends: a child whose daemon dies sees its channel close and goes,
+and the folder of a socket is gone as soon as the child is connected.
 """
 
 from __future__ import annotations
@@ -41,22 +42,11 @@ class Child:
 
 
 @asynccontextmanager
-async def socket_folder() -> AsyncIterator[Path]:
-    """A folder for sockets that only this user can enter; gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="rocksalt-"))  # mkdtemp makes it 0700
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@asynccontextmanager
-async def child(name: str, module: str, arguments: Sequence[str], sockets: Path, logs: Path) -> AsyncIterator[Child]:
+async def child(name: str, module: str, arguments: Sequence[str], logs: Path) -> AsyncIterator[Child]:
     """Start `python -m module --channel SOCKET …`, wait for its connection, and see to its end.
 
     Its standard error goes to logs/NAME.log. Raises ChildFailed when it does not come up.
     """
-    path = sockets / f"{name}.sock"
     came: asyncio.Future[SocketChannel] = asyncio.get_running_loop().create_future()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,19 +55,29 @@ async def child(name: str, module: str, arguments: Sequence[str], sockets: Path,
         else:
             came.set_result(SocketChannel(reader, writer))
 
-    server = await asyncio.start_unix_server(connected, path)
-    with (logs / f"{name}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, "--channel", str(path), *arguments,
-            stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
-        )  # fmt: skip
+    sockets = Path(tempfile.mkdtemp(prefix="rocksalt-"))  # mkdtemp makes it 0700
     try:
-        channel = await _first(came, process, name, logs)
-        server.close()
-        yield Child(name, process, channel)
-        channel.close()
+        path = sockets / "channel"
+        server = await asyncio.start_unix_server(connected, path)
+        try:
+            with (logs / f"{name}.log").open("ab") as log:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", module, "--channel", str(path), *arguments,
+                    stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
+                )  # fmt: skip
+            try:
+                channel = await _first(came, process, name, logs / f"{name}.log")
+            except BaseException:
+                await _end(process, patience_s=0.0)
+                raise
+        finally:
+            server.close()
     finally:
-        server.close()
+        shutil.rmtree(sockets, ignore_errors=True)
+    try:
+        yield Child(name, process, channel)
+    finally:
+        channel.close()
         await _end(process)
 
 
@@ -87,7 +87,7 @@ def _environment() -> dict[str, str]:
 
 
 async def _first(
-    came: asyncio.Future[SocketChannel], process: asyncio.subprocess.Process, name: str, logs: Path
+    came: asyncio.Future[SocketChannel], process: asyncio.subprocess.Process, name: str, log: Path
 ) -> SocketChannel:
     died = asyncio.ensure_future(process.wait())
     either: list[asyncio.Future[Any]] = [came, died]
@@ -96,19 +96,26 @@ async def _first(
         if came in done:
             return came.result()
         what = f"ended with status {process.returncode}" if died in done else f"did not come up within {START_S:g} s"
-        raise ChildFailed(f"the {name} process {what}; its log: {logs / f'{name}.log'}")
+        raise ChildFailed(f"the {name} process {what}{_last_words(log)}")
     finally:
         died.cancel()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+def _last_words(log: Path) -> str:
+    """The last line that a child wrote: the folder of its log may be gone when a person reads the message."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f"; the last it said: {said[:300]}" if said else " and said nothing"
+
+
+async def _end(process: asyncio.subprocess.Process, patience_s: float = END_S) -> None:
     """Wait for a child that sees its channel closed; then terminate, then kill."""
-    for push in (None, process.terminate, process.kill):
+    for push, wait_s in ((None, patience_s), (process.terminate, END_S), (process.kill, END_S)):
         if push is not None:
             with contextlib.suppress(ProcessLookupError):
                 push()
         try:
-            async with asyncio.timeout(END_S):
+            async with asyncio.timeout(wait_s):
                 await process.wait()
             return
         except TimeoutError:

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from rocksalt.daemon.processes import child, socket_folder
+from rocksalt.daemon.living import tell_processes
+from rocksalt.daemon.processes import child
 from rocksalt.daemon.run import Ended, Plan, Run, detector_class
-from rocksalt.daemon.station_lock import station_lock
+from rocksalt.daemon.stopping import Stopping
 from rocksalt.devices.links import RealWires
 from rocksalt.storage.disk import RealDisk
 from rocksalt.storage.journal import Entry
-from rocksalt.storage.run_folder import write_aside
 from rocksalt.time import ExperimentClock
 
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
+async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None], stopping: Stopping) -> Ended:
+    """Conduct a run on whoever listens at the station's addresses. The caller holds the station's lock.
 
-async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None]) -> Ended:
-    """Conduct a run on whoever listens at the station's addresses.
-
-    Raises StationBusy when a live run uses the station, ChildFailed when a process of the run does not come up.
+    Raises ChildFailed when a process of the run does not come up; the journal has not begun then.
     """
+    loop = asyncio.get_running_loop()
+    clock = ExperimentClock(loop, speed)
+    folder, logs = plan.folder.path, plan.folder.path / "logs"
+    detector = next(device for device in plan.station.value.devices.values() if device.stream is not None)
+    assert detector.shape is not None
     async with AsyncExitStack() as stack:
-        stack.enter_context(station_lock(plan.station.value, plan.folder.name))
-        sockets = await stack.enter_async_context(socket_folder())
-        clock = ExperimentClock(asyncio.get_running_loop(), speed)
-        folder, logs = plan.folder.path, plan.folder.path / "logs"
-        detector = next(device for device in plan.station.value.devices.values() if device.stream is not None)
-        assert detector.shape is not None
         writer = await stack.enter_async_context(
             child(
                 "writer",
@@ -43,15 +38,13 @@ async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None])
                     "--stream-version", str(detector.stream_version),
                     "--shape", *map(str, detector.shape), "--speed", str(speed),
                 ],
-                sockets,
                 logs,
             )
         )  # fmt: skip
         model = await stack.enter_async_context(
-            child("model", "rocksalt.daemon.model_node", ["--folder", str(folder)], sockets, logs)
+            child("model", "rocksalt.daemon.model_node", ["--folder", str(folder)], logs)
         )
-        pids = {"daemon": os.getpid(), "writer": writer.pid, "model": model.pid, "guardian": None, "monitor": None}
-        write_aside(plan.folder.path / "logs" / "processes.json", json.dumps(pids).encode())
+        tell_processes(folder, {"daemon": os.getpid(), "writer": writer.pid, "model": model.pid})
         run = Run(
             plan,
             wires=RealWires(),
@@ -61,11 +54,9 @@ async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None])
             clock=clock,
             listen=listen,
         )
-        loop = asyncio.get_running_loop()
-        for number, word in SIGNALS.items():
-            loop.add_signal_handler(number, run.stop, f"stopped by {word}")
+        # A wish that is older than the run stops it as it begins: it leaves a journal and a summary like any other.
+        stopping.obeyed_by(lambda why: loop.call_soon_threadsafe(run.stop, why))
         try:
             return await run.conduct()
         finally:
-            # The handlers stay: a signal while the last files are closed changes nothing either.
-            run.stop("over")
+            stopping.obeyed_by(None)

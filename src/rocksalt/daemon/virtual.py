@@ -8,6 +8,7 @@ from typing import Any
 
 from rocksalt.daemon.model_node import ModelNode, seeded_delay
 from rocksalt.daemon.run import Ended, Plan, Run, detector_class
+from rocksalt.daemon.stopping import Stopping
 from rocksalt.devices.links import MemoryWires
 from rocksalt.devices.links.stream import MemoryStream
 from rocksalt.messages import pair
@@ -25,8 +26,10 @@ async def run_virtual_nodes(
     clock: Clock,
     disk: VirtualDisk,
     listen: Callable[[Entry], None] = lambda entry: None,
+    stopping: Stopping | None = None,
 ) -> Ended:
     """Conduct a run on simulators in memory. `peers` are the simulators' memory doors by device name."""
+    loop = asyncio.get_running_loop()
     to_writer, at_writer = pair()
     to_model, at_model = pair()
     daemon, writer, model = Node("daemon"), Node("writer"), Node("model")
@@ -53,7 +56,11 @@ async def run_virtual_nodes(
             clock=clock,
             listen=listen,
         )
+    if stopping is not None:  # a person's Ctrl-C comes from outside of virtual time
+        stopping.obeyed_by(lambda why: loop.call_soon_threadsafe(run.stop, why))
     ended = await daemon.spawn(run.conduct(), "conduct")
+    if stopping is not None:
+        stopping.obeyed_by(None)
     to_writer.close()
     to_model.close()
     await asyncio.wait([writing, modelling])

@@ -17,7 +17,9 @@ from rocksalt.values import FloatArray
 
 SECTORS: Final = 24
 _HOT_SIGMA: Final = 10.0  # above the ring's median sector: no count fluctuates so far
-_HOT_TIMES: Final = 3.0  # and above it by so many times itself: the first grains of a new phase are bright, not blinding
+_HOT_TIMES: Final = (
+    3.0  # and above it by so many times itself: the first grains of a new phase are bright, not blinding
+)
 _RIM_SIGMA: Final = 4.0  # the skirt of a spot is cut off where it is lost in the ring
 _FEW: Final = 2  # spots in a ring up to which they are strangers; each may lie on the border of two sectors
 _OWN: Final = 0.9  # share of a ring's excess that lies in one spot's sectors where the spot is not of the ring
@@ -112,10 +114,10 @@ class Rings:
     ) -> NDArray[np.int64]:
         """Flat indices of pixels that are no powder: saturated spots with their skirts, and spots that stand alone.
 
-        A spot is 10 sigma, and three times itself, above the median of its ring's sectors. It stands alone where such
-        pixels, within 6 bins, gather in at most 2 places of at most 2 of the 24 sectors each, or where it and the sector beside it hold nine tenths of what the ring
-        has above its median. A spotty powder has spots in more sectors, and keeps them all. Skirts are followed outwards
-        until they are lost in the ring.
+        A spot is 10 sigma, and three times itself, above the median of its ring's sectors. It stands alone where
+        such pixels, within 6 bins, gather in at most 2 places of at most 2 of the 24 sectors each, or where it and
+        the sector beside it hold nine tenths of what the ring has above its median. A spotty powder has spots in
+        more sectors, and keeps them all. Skirts are followed outwards until they are lost in the ring.
 
         Measured on 30 simulated rings each, log-normal grains (sigma 0.5 and 1), radii spread by 3 bins sigma: of 12
         grains 0.4 % of the intensity is lost, of 20 or more below 0.2 %, of 8 3 %, of 5 6 %, of 3 a quarter; with radii

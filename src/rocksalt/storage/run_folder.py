@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,27 +48,53 @@ class RunFolder:
 
 def make(data: Path, name: str) -> RunFolder:
     """A new run folder. Raises FolderRefused, and NameRefused for a name that is none. Nothing is left half made."""
-    folder = data / run_name(name)
+    folder = refuse_taken(data, name)
     try:
         data.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
     except FileExistsError:
-        raise FolderRefused(
-            f"{folder} exists: a run's folder is never written twice; choose another name with --run"
-        ) from None
+        refuse_taken(data, name)
+        raise
     except OSError as error:
         raise FolderRefused(
             f"{folder} can't be made ({error.strerror}): choose a folder that you may write with --data"
         ) from None
-    (folder / "frames").mkdir()
-    (folder / "logs").mkdir()
+    try:
+        (folder / "frames").mkdir()
+        (folder / "logs").mkdir()
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise FolderRefused(f"{folder} can't be filled ({error.strerror}): choose another place with --data") from None
     return RunFolder(folder)
+
+
+def refuse_taken(data: Path, name: str) -> Path:
+    """The path that the run's folder will have. Raises FolderRefused where something lies there, and NameRefused."""
+    folder = data / run_name(name)
+    if data.exists() and not data.is_dir():
+        raise FolderRefused(f"{data} is a file: run folders go into a folder; choose one with --data")
+    if folder.is_symlink() or folder.exists():
+        raise FolderRefused(f"{folder} exists: a run's folder is never written twice; choose another name with --run")
+    return folder
+
+
+def discard_unbegun(folder: RunFolder) -> bool:
+    """Take away the folder of a run whose journal was never begun. Returns whether it was taken away."""
+    try:
+        begun = folder.journal.stat().st_size > 0
+    except OSError:
+        begun = False
+    if not begun:
+        shutil.rmtree(folder.path, ignore_errors=True)
+    return not begun
 
 
 def existing(path: Path) -> RunFolder:
     """The folder of a run that is there. Raises FolderRefused."""
     if not (path / journal.NAME).is_file():
         raise FolderRefused(f"{path} is no run folder: it has no {journal.NAME}")
+    if (path / journal.NAME).stat().st_size == 0:
+        raise FolderRefused(f"{path} holds no run: its {journal.NAME} is empty, so nothing of it ever began")
     return RunFolder(path)
 
 

@@ -62,15 +62,32 @@ def read_poni(text: str, shape: tuple[int, int]) -> Geometry:
 
 
 def departed(nominal: Geometry, hidden: Departures) -> Geometry:
-    """The geometry that the twin really has."""
-    return replace(
+    """The geometry that the twin really has.
+
+    A calibration knows the beam's centre far better than tilt and PONI each: the tilt turns the detector about the
+    centre, and what the centre is off by is its own departure.
+    """
+    turned = replace(
         nominal,
         distance_m=nominal.distance_m * (1.0 + hidden.distance_relative),
-        poni1_m=nominal.poni1_m + hidden.centre_row_px * nominal.pixel_m,
-        poni2_m=nominal.poni2_m + hidden.centre_column_px * nominal.pixel_m,
         rot1_rad=nominal.rot1_rad + hidden.tilt1_rad,
         rot2_rad=nominal.rot2_rad + hidden.tilt2_rad,
         wavelength_angstrom=nominal.wavelength_angstrom * (1.0 + hidden.wavelength_relative),
+    )
+    (row, column), (off_row, off_column) = beam_centre_m(nominal), beam_centre_m(turned)
+    return replace(
+        turned,
+        poni1_m=nominal.poni1_m + row - off_row + hidden.centre_row_px * nominal.pixel_m,
+        poni2_m=nominal.poni2_m + column - off_column + hidden.centre_column_px * nominal.pixel_m,
+    )
+
+
+def beam_centre_m(geometry: Geometry) -> tuple[float, float]:
+    """Where the direct beam meets the detector, in metre along rows and columns."""
+    across = geometry.distance_m / np.cos(geometry.rot1_rad)
+    return (
+        float(geometry.poni1_m + across * np.tan(geometry.rot2_rad)),
+        float(geometry.poni2_m - geometry.distance_m * np.tan(geometry.rot1_rad)),
     )
 
 

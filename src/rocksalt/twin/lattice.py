@@ -63,10 +63,12 @@ class Lattice:
         self._f2 = np.array([lines.f2[:count] for lines in found]) * factors
         self._extra_b_a2 = hidden.debye_waller_a2
         c, slope = _ELASTIC[name]
-        self._q = np.array([
-            [_singh_per_gpa(np.add(c, pressure * np.asarray(slope)), r.hkl) for r in self.reflections]
-            for pressure in _Q_GPA
-        ])
+        self._q = np.array(
+            [
+                [_singh_per_gpa(np.add(c, pressure * np.asarray(slope)), r.hkl) for r in self.reflections]
+                for pressure in _Q_GPA
+            ]
+        )
 
     def volume_a3(self, pressure_gpa: float, temperature_k: float) -> float:
         """Volume of the cubic cell."""

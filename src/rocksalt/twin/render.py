@@ -76,10 +76,14 @@ class Renderer:
             for number, line in enumerate(phase.reflections)
         }  # fmt: skip
         self._fibre = {
-            phase.name: np.array([
-                grains.fibre_factor(line.hkl, ratio, np.pi / 2.0 - np.radians(angle / 2.0))
-                for line, angle in zip(phase.reflections, phase.two_theta_deg(np.array([2.0]), 300.0)[0], strict=True)
-            ])
+            phase.name: np.array(
+                [
+                    grains.fibre_factor(line.hkl, ratio, np.pi / 2.0 - np.radians(angle / 2.0))
+                    for line, angle in zip(
+                        phase.reflections, phase.two_theta_deg(np.array([2.0]), 300.0)[0], strict=True
+                    )
+                ]
+            )
             for phase, ratio in zip(lattices, (hidden.fibre_b1, hidden.fibre_b2), strict=True)
         }
         # The strongest line of B1 stands `contrast` times above its background, for 30 um of salt.

@@ -228,16 +228,18 @@ class World:
         fraction = self.fraction_b2(pressure, transformed)
         self._told = (pressure, fraction)
         position = self.hutch.position(at_s)
-        self.truth_line({
-            "t_s": round(at_s, 6),
-            "sample_pressure_gpa": round(pressure, 6),
-            "fraction_b2": round(fraction, 6),
-            "shutter": "open" if position >= 1.0 else "closed" if position <= 0.0 else "moving",
-            "hv": False,
-            "door": "closed" if self.hutch.door_closed else "open",
-            "beam": self.hutch.beam(at_s),
-            "dose_gy": round(self.dose_gy(at_s), 3),
-        })
+        self.truth_line(
+            {
+                "t_s": round(at_s, 6),
+                "sample_pressure_gpa": round(pressure, 6),
+                "fraction_b2": round(fraction, 6),
+                "shutter": "open" if position >= 1.0 else "closed" if position <= 0.0 else "moving",
+                "hv": False,
+                "door": "closed" if self.hutch.door_closed else "open",
+                "beam": self.hutch.beam(at_s),
+                "dose_gy": round(self.dose_gy(at_s), 3),
+            }
+        )
 
     def truth_line(self, line: dict[str, Any]) -> None:
         """Write any line of the truth file."""
