@@ -55,7 +55,7 @@ CASES = {
         "  add a table [devices.membrane]",
     ),
     "a membrane without a ramp": (
-        ("my-dac.toml", "ramp = 0.5", ""),
+        ("my-dac.toml", "ramp = 0.2", ""),
         'my-dac.toml:22  membrane.ramp\n  this key is missing: the goal "transition" moves the membrane, and nothing '
         "moves without ramp\n  for instance ramp = 0.5",
     ),
@@ -112,5 +112,5 @@ def test_open_ports_are_for_simulators(spoil):
 
 def test_everything_that_does_not_fit_is_said_at_once(spoil):
     spoil("kbr.toml", 'salt = "KBr"', 'salt = "NaF"', "[295.0, 305.0]", "[5, 10]")
-    spoil("my-dac.toml", '"lakeshore_336"', '"lakeshore"', "ramp = 0.5", "", "[devices.detector]", "[devices.camera]")
+    spoil("my-dac.toml", '"lakeshore_336"', '"lakeshore"', "ramp = 0.2", "", "[devices.detector]", "[devices.camera]")
     assert problems().count("\n  ") == 5 * 2 - 1  # a temperature of 5 K has no nearest range to offer

@@ -147,7 +147,7 @@ STATIONS = {
         "  items have commas between them; a number carries no unit, the key's name does",
     ),
     "a ramp with a bare unit": (
-        ("ramp = 0.5", "ramp = 0.5 bar/s"),
+        ("ramp = 0.2", "ramp = 0.2 bar/s"),
         "my-dac.toml:26\n  not TOML: expected newline or end of document after a statement (column 12)\n"
         "  a value ends there; a number carries no unit, the key's name does",
     ),
@@ -167,13 +167,13 @@ STATIONS = {
         "  for instance upper = 150.0",
     ),
     "no ramp at all": (
-        ("ramp = 0.5", "ramp = 0"),
+        ("ramp = 0.2", "ramp = 0"),
         "my-dac.toml:26  membrane.ramp = 0\n  must be above 0: the fastest change, per second\n"
         "  for instance ramp = 0.5",
     ),
     "a ramp with its unit in the key": (
-        ("ramp = 0.5", "ramp_bar_per_s = 0.5"),
-        "my-dac.toml:26  membrane.ramp_bar_per_s = 0.5\n  there is no such key\n"
+        ("ramp = 0.2", "ramp_bar_per_s = 0.2"),
+        "my-dac.toml:26  membrane.ramp_bar_per_s = 0.2\n  there is no such key\n"
         "  did you mean ramp? it is in the instrument's own unit",
     ),
     "the membrane in psi": (
@@ -288,7 +288,7 @@ STATIONS = {
         "  pyFAI's calibration writes one",
     ),
     "a key that is there twice": (
-        ("ramp = 0.5", "ramp = 0.5\nramp = 0.6"),
+        ("ramp = 0.2", "ramp = 0.2\nramp = 0.6"),
         "my-dac.toml:27\n  not TOML: cannot overwrite a value (column 11)\n"
         "  this key or table is there already, further up",
     ),
@@ -316,7 +316,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_lines(spoil):
         *("wavelength_angstrom = 0.4133", "wavelength_angstrom = 0.04133"),
         *("[load_curve]", "[lode_curve]"),
         *("lower = 0.0, upper = 150.0", "lower = 150, upper = 0"),
-        *("ramp = 0.5", "ramp = -1"),
+        *("ramp = 0.2", "ramp = -1"),
         *("127.0.0.1:5020", "127.0.0.1:5025"),
         *("stream =", "straem ="),
         *("shape = [514, 1030]", ""),

@@ -15,10 +15,10 @@ from rocksalt.crystals.debye import debye3
 from rocksalt.crystals.tables import Phase
 from rocksalt.values import FloatArray
 
-# How far an isotherm is followed into tension: 1 GPa, or a twentieth of K0 where that is more. Estimates of an
+# How far an isotherm is followed into tension: 1 GPa, or a seventeenth of K0 where that is more. Estimates of an
 # uncompressed cell scatter around zero, and a hot cell at zero pressure is larger than V0 (LiF at 600 K: 2.1 GPa).
 _TENSION_GPA: Final = 1.0
-_TENSION_OF_K0: Final = 0.05
+_TENSION_OF_K0: Final = 1.0 / 17.0
 TEMPERATURE_K: Final = (1.0, 900.0)
 _REFERENCE_K: Final = 300.0
 _BOLTZMANN_GPA_A3: Final = 1.380649e-23 * 1e30 * 1e-9  # GPa A3 per K, SI 2019
@@ -72,7 +72,7 @@ def _elementwise(function: Callable[[Phase, FloatArray, FloatArray], FloatArray]
 def pressure_gpa(phase: Phase, volume_a3: FloatArray, temperature_k: FloatArray) -> FloatArray:
     """Pressure (GPa) of a cell of `volume_a3` (cubic angstrom) at `temperature_k`, on the row's pressure scale.
 
-    The row's 300 K isotherm is followed from 1 GPa of tension (or K0/20 if more) to a tenth plus 0.5 GPa above its
+    The row's 300 K isotherm is followed from 1 GPa of tension (or K0/17 if more) to a tenth plus 0.5 GPa above its
     measured range; a volume outside raises OutOfRange. Forms: Vinet 1987; Birch 1947 to third and fourth order.
     """
     _check_volume(phase, volume_a3)
