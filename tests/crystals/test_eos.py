@@ -158,6 +158,32 @@ def test_a_pressure_outside_is_refused_with_range_and_source(wrong: float) -> No
         eos.volume_a3(phase("KBr", "B1"), np.array([1.0, wrong]))
 
 
+@pytest.mark.parametrize("key", [("KBr", "B1"), ("KCl", "B1"), ("NaCl", "B1"), ("CsI", "B2")])
+def test_an_extrapolated_isotherm_goes_on_smoothly_to_twice_its_data_and_knows_less_and_less(
+    key: tuple[str, str],
+) -> None:
+    row = PHASES[key]
+    wide = eos.extrapolated(row)
+    top = row.range_gpa[1]
+    inside = np.linspace(row.range_gpa[0], top, 7)
+    np.testing.assert_array_equal(eos.volume_a3(wide, inside), eos.volume_a3(row, inside))
+    np.testing.assert_array_equal(
+        eos.extrapolation_sigma_gpa(row, eos.volume_a3(row, inside)),
+        eos.pressure_sigma_gpa(row, eos.volume_a3(row, inside)),
+    )
+    beyond = eos.volume_a3(wide, np.linspace(top, 2.0 * top, 9))
+    sigma = eos.extrapolation_sigma_gpa(row, beyond)
+    assert (np.diff(sigma) > 0.0).all()
+    assert (sigma[1:] > eos.pressure_sigma_gpa(wide, beyond[1:])).all()
+    assert sigma[-1] > 3.0 * sigma[0]
+
+
+def test_an_extrapolated_isotherm_ends_too_and_says_what_was_measured() -> None:
+    wide = eos.extrapolated(phase("KBr", "B1"))
+    with pytest.raises(eos.OutOfRange, match=r"Dewaele .*, extrapolated beyond 2\.5 GPa"):
+        eos.volume_a3(wide, 6.2)
+
+
 @pytest.mark.parametrize("wrong", [0.0, -5.0, 200.0, 320.0, np.inf])
 def test_a_volume_outside_is_refused_with_range_and_source(wrong: float) -> None:
     with pytest.raises(eos.OutOfRange, match=r"KBr B1: .* outside .* from 0\.16 to 2\.5 GPa \(Dewaele"):

@@ -6,12 +6,13 @@ Holding and stopping are not `if`s in here: `gate` is the state machine around i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Protocol
 
 from rocksalt.acquisition.parts import Envelope, EnvelopeLeft, Ledger, Model, ModelGone, Policy, Store
 from rocksalt.acquisition.station import Station
-from rocksalt.devices import LinkLost, Refused
+from rocksalt.devices import DeviceError, LinkLost, Refused
 from rocksalt.storage.history import History
 from rocksalt.storage.journal import Journal
 from rocksalt.storage.records import plain
@@ -23,6 +24,10 @@ class Gate(Protocol):
     """Waits while the run is held."""
 
     async def passed(self) -> None: ...
+
+    def hold(self, name: str, why: str) -> None: ...
+
+    def release(self, name: str, why: str) -> None: ...
 
 
 class OutsideEnvelope(RuntimeError):
@@ -44,7 +49,8 @@ class Acquisition:
     gate: Gate
     clock: Clock
     decide_within_s: float
-    repeats: int = 3
+    repeats: int = 10
+    look_again_s: float = 1.0
 
     async def go_round(self) -> Finish:
         """Measure until the policy says that it is done.
@@ -77,7 +83,8 @@ class Acquisition:
                 if attempt == self.repeats:
                     raise
                 self.journal.append("repeated", measurement=measurement.number, why=str(trouble))
-                await self._shut()
+                if isinstance(trouble, _Unlit):
+                    await self._light_again(str(trouble))
                 await self.gate.passed()
 
     async def _measure(self, measurement: Measurement) -> None:
@@ -108,55 +115,58 @@ class Acquisition:
         return readings
 
     async def _expose(self, measurement: Measurement, exposure: Exposure) -> tuple[FrameRef, ...]:
-        """One series: shutter open, frames, shutter closed whatever happens, every frame counted."""
-        detector, enclosure = self.station.detector, self.station.enclosure
-        armed = await detector.arm(exposure.seconds, exposure.count)
-        first = self.history.next_frame
-        series = await self.store.expect(
-            armed.series,
-            measurement=measurement.number,
-            first_number=first,
-            count=exposure.count,
-            exposure_s=exposure.seconds,
-        )
-        self.journal.append(
-            "exposing",
-            measurement=measurement.number,
-            series=armed.series,
-            first_number=first,
-            count=exposure.count,
-            exposure_s=exposure.seconds,
-        )
-        opened_s = self.clock.now_s()
+        """One series: announced before its first frame, lit, counted. Its numbers are never given again."""
+        armed = await self.station.detector.arm(exposure.seconds, exposure.count)
+        where = {"series": armed.series, "measurement": measurement.number, "first_number": self.history.next_frame}
+        series = await self.store.expect(**where, count=exposure.count, exposure_s=exposure.seconds)
+        self.journal.append("exposing", **where, count=exposure.count, exposure_s=exposure.seconds)
         try:
-            await enclosure.open_shutter()
-            await detector.trigger(exposure.seconds, exposure.count)
-            lit = (await enclosure.status()).shutter_open
-        except Refused as error:
-            raise _Unlit(str(error)) from error
-        finally:
-            await self._shut()
-            if self.ledger is not None:
-                dose = self.ledger.of(self.clock.now_s() - opened_s)
-                self.journal.append("dose", measurement=measurement.number, **plain(dose))
+            lit = await self._light(measurement, exposure)
+        except BaseException:
+            taken = await series.give_up()
+            self.journal.append("series", **where, taken=taken, missing=[], cut_short=True)
+            with contextlib.suppress(DeviceError):  # what went wrong already is what is told
+                await self.station.detector.stop()
+            raise
         wire_s = exposure.seconds * exposure.count / self.clock.speed + 10.0
         count = await series.done(within_s=wire_s)
-        self.journal.append(
-            "series",
-            series=armed.series,
-            measurement=measurement.number,
-            first_number=first,
-            taken=exposure.count,
-            missing=list(count.missing),
-        )
+        self.journal.append("series", **where, taken=exposure.count, missing=list(count.missing))
         for number in count.missing:
             self.journal.append("alarm", what=f"frame {number} was lost between the detector and the writer")
         if not lit:
             raise _Unlit("the shutter closed during the exposure")
         return count.refs
 
+    async def _light(self, measurement: Measurement, exposure: Exposure) -> bool:
+        """Shutter open, frames, shutter closed whatever happens, every second booked. Whether it was lit to the end."""
+        detector, enclosure = self.station.detector, self.station.enclosure
+        opened_s = self.clock.now_s()
+        try:
+            await enclosure.open_shutter()
+            await detector.trigger(exposure.seconds, exposure.count)
+            return (await enclosure.status()).shutter_open
+        except Refused as error:
+            raise _Unlit(str(error)) from error
+        finally:
+            try:
+                await self._shut()
+            finally:
+                if self.ledger is not None:
+                    dose = self.ledger.of(self.clock.now_s() - opened_s)
+                    self.journal.append("dose", measurement=measurement.number, **plain(dose))
+
     async def _shut(self) -> None:
         await self.station.enclosure.close_shutter()
+
+    async def _light_again(self, why: str) -> None:
+        """Hold the run until the interlock would let light through again."""
+        self.gate.hold("light", why)
+        while True:
+            status = await self.station.enclosure.status()
+            if status.door_closed and status.ready:
+                break
+            await self.clock.sleep(self.look_again_s)
+        self.gate.release("light", "the door is closed and the interlock is ready")
 
     async def _estimate(
         self, measurement: Measurement, refs: tuple[FrameRef, ...], readings: dict[str, Reading]

@@ -52,6 +52,10 @@ class Series(Protocol):
         """Every frame is on disk, or the deadline (wire seconds) passed; raises StoreFailed when writing failed."""
         ...
 
+    async def give_up(self) -> int:
+        """No more frames of this series are wanted: its count is closed. Returns how many are on disk by now."""
+        ...
+
 
 class SeriesCount(Protocol):
     """What came of a series: frames on disk, and the run's numbers of those that never arrived."""

@@ -78,11 +78,15 @@ def run(
 ) -> None:
     """Run a campaign on a station."""
     from rocksalt.cli.running import Request, run_campaign
+    from rocksalt.daemon.stopping import Stopping
 
     request = Request(
         campaign, station, data, name, simulate, virtual, seed, twin_seed, truth, speed, faults, quiet=as_json
     )
-    outcome = run_campaign(request)
+    stopping = Stopping()
+    stopping.listen()
+    outcome = run_campaign(request, stopping)
+    stopping.deafen()
     if as_json:
         print(json.dumps(outcome.summary, indent=2))
     raise typer.Exit(outcome.exit)
@@ -102,10 +106,13 @@ def simulate(
 ) -> None:
     """Play the instruments of a station, on 127.0.0.1, until SIGTERM. Prints one line of JSON when ready."""
     from rocksalt.cli.running import serve_simulators
+    from rocksalt.daemon.stopping import Stopping
 
+    stopping = Stopping()
+    stopping.listen()
     serve_simulators(
         station, only or [], twin_seed=twin_seed, speed=speed, faults=faults, truth=truth, any_port=any_port,
-        until_eof=with_parent,
+        until_eof=with_parent, stopping=stopping,
     )  # fmt: skip
 
 
@@ -126,8 +133,11 @@ def check(
 def devices(station: StationFile, as_json: Json = False, debug: Debug = False) -> None:
     """Connect to every instrument of a station and say who answers."""
     from rocksalt.cli.probing import probe
+    from rocksalt.daemon.stopping import Stopping
 
-    results, status = probe(station)
+    stopping = Stopping()
+    stopping.listen()
+    results, status = probe(station, stopping)
     if as_json:
         print(json.dumps({"devices": results}))
     else:
@@ -162,9 +172,20 @@ def device(
 ) -> None:
     """Talk to one instrument of a station."""
     from rocksalt.cli.probing import do
+    from rocksalt.daemon.stopping import Stopping
 
+    stopping = Stopping()
+    stopping.listen()
     result, status = do(
-        station, name, verb.value, value=value, frames=frames, exposure_s=exposure_s, out=out, speed=speed
+        station,
+        name,
+        verb.value,
+        value=value,
+        frames=frames,
+        exposure_s=exposure_s,
+        out=out,
+        speed=speed,
+        stopping=stopping,
     )
     if as_json:
         print(json.dumps(result))
@@ -214,6 +235,23 @@ def status(folder: Annotated[Path, typer.Argument(metavar="RUN")], as_json: Json
 
     found = status_of(folder)
     print(json.dumps(found) if as_json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+
+
+@app.command()
+def stop(
+    folder: Annotated[Path, typer.Argument(metavar="RUN")],
+    within_s: Annotated[float, typer.Option("--within-s", min=0, help="Seconds to wait for its end.")] = 300.0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Stop a live run: shutter closed, pressure held, files closed, summary written. Waits for its end."""
+    from rocksalt.monitor.status import stop_run
+
+    found = stop_run(folder, within_s=within_s)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        say(f"{folder} is {found['state']}")
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 CONFIGURATION = 2
 FAILED = 1
+STOPPED = 3
 
 
 def answer(error: Exception) -> tuple[str, int]:
@@ -12,25 +13,41 @@ def answer(error: Exception) -> tuple[str, int]:
 
     if isinstance(error, ConfigError):
         return str(error), CONFIGURATION
-    for name in _CONFIGURATION_ERRORS:
-        if any(kind.__name__ == name for kind in type(error).__mro__):
-            return f"rocksalt: {error}", CONFIGURATION
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    for names, status in ((_CONFIGURATION_ERRORS, CONFIGURATION), (_FAILURES, FAILED), (_STOPS, STOPPED)):
+        if kinds & names:
+            # Where a message begins with a place in a file, it is the whole answer.
+            return str(error) if kinds & _WITH_A_PLACE else f"rocksalt: {error}", status
     if isinstance(error, OSError) and error.filename:
         return f"rocksalt: {error.filename}: {error.strerror}", CONFIGURATION
-    return f"rocksalt: {str(error) or type(error).__name__} (--debug shows where)", FAILED
+    return f"rocksalt: {_in_words(error)} (--debug shows where)", FAILED
+
+
+def _in_words(error: Exception) -> str:
+    """A fault of the program itself, as well as it can be said. A KeyError's own text is a bare key."""
+    text = str(error)
+    return text if text and not isinstance(error, LookupError) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 # By name, so that nothing heavy is imported only to say that it went wrong.
-_CONFIGURATION_ERRORS = (
-    "FolderRefused",
-    "StationBusy",
-    "NoSimulator",
-    "PortTaken",
-    "NameRefused",
-    "BadJournal",
-    "OptionError",
-    "Usage",
+_CONFIGURATION_ERRORS = frozenset(
+    {
+        "FolderRefused",
+        "StationBusy",
+        "LockFolderRefused",
+        "NoSimulator",
+        "PortTaken",
+        "NameRefused",
+        "NotRunning",
+        "BadJournal",
+        "OptionError",
+        "OutOfLimits",
+        "Usage",
+    }
 )
+_FAILURES = frozenset({"DeviceError", "ChildFailed", "NotClosed", "StillRunning"})
+_STOPS = frozenset({"NotBegun", "Interrupted"})
+_WITH_A_PLACE = frozenset({"StationBusy", "LockFolderRefused"})
 
 
 class Usage(ValueError):

@@ -10,26 +10,38 @@ import contextlib
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rocksalt.cli.answers import Usage
 from rocksalt.config.campaign import Campaign
 from rocksalt.config.check import check
-from rocksalt.config.errors import ConfigError, Problem
-from rocksalt.config.reading import read_campaign, read_station
+from rocksalt.config.errors import ConfigError, Problem, shown
+from rocksalt.config.hints import did_you_mean
+from rocksalt.config.reading import read_campaign, read_station, read_table
 from rocksalt.config.source import Read
 from rocksalt.config.station import Station
+from rocksalt.daemon.stopping import Stopping, deaf_children
 from rocksalt.time import date_now
 
-READY_S = 60.0
+if TYPE_CHECKING:
+    from rocksalt.daemon.run import Ended, Plan
+    from rocksalt.storage.run_folder import RunFolder
+
+
+class NotBegun(RuntimeError):
+    """A person stopped the run before there was one."""
+
+
+class NotClosed(RuntimeError):
+    """A run that ended, and whose summary and report could not be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +84,132 @@ def read_both(campaign: Path, station: Path, *, simulated: bool) -> tuple[Read[C
     if problems:
         raise ConfigError(problems)
     drivers = [point.name for point in entry_points(group="rocksalt.drivers")]
-    if problems := check(found[0], found[1], SALTS, drivers, simulated=simulated):
+    problems = check(found[0], found[1], SALTS, drivers, simulated=simulated)
+    if problems := problems or geometry_problems(found[1]):
         raise ConfigError(problems)
     return found[0], found[1]
 
 
-def run_campaign(request: Request) -> Outcome:
-    """Run a campaign from its files to its report. Raises what the command line turns into answers."""
-    from rocksalt.daemon.run import Plan
-    from rocksalt.monitor.closing import close_run, open_run
-    from rocksalt.monitor.terminal import Terminal
-    from rocksalt.policy.parts import parts_for
+def geometry_problems(station: Read[Station]) -> list[Problem]:
+    """What keeps the station's PONI from being its detector's and its beam's."""
+    from rocksalt.cli.simulating import poni_text
+    from rocksalt.diffraction.geometry import Geometry, GeometryError
+    from rocksalt.diffraction.wavelength import AGREE
+
+    value, source = station.value, station.source
+    name, key = shown(str(value.geometry.poni)), ("geometry", "poni")
+    try:
+        geometry = Geometry.from_poni(poni_text(station) + "\n")
+    except GeometryError as error:
+        rule = str(error).replace("PONI text", "the file")
+        return [source.problem(key, rule, "", name)]
+    found: list[Problem] = []
+    for device_name, device in value.devices.items():
+        if device.shape is None or geometry.detector_shape is None:
+            continue
+        rows, columns = geometry.detector_shape
+        if tuple(device.shape) != (rows, columns):
+            where = f"{source.path}:{source.line(('devices', device_name, 'shape'))}"
+            rule = (
+                f"the PONI is of a detector of {rows} x {columns} pixels (rows x columns), and {device_name}.shape "
+                f"is {list(device.shape)} ({where})"
+            )
+            hint = f"give the PONI that was calibrated for this detector, or write shape = [{rows}, {columns}]"
+            found.append(source.problem(key, rule, hint, name))
+    beam = value.beam.wavelength_angstrom
+    stated = geometry.wavelength_angstrom
+    if stated is not None and abs(stated - beam) > AGREE * beam:
+        where = f"{source.path}:{source.line('beam.wavelength_angstrom')}"
+        rule = f"the PONI was calibrated at {stated:.6g} Å, and beam.wavelength_angstrom is {beam:.6g} ({where})"
+        hint = "distance and wavelength are calibrated together: state the wavelength of the calibration"
+        found.append(source.problem(key, rule, hint, name))
+    return found
+
+
+def run_campaign(request: Request, stopping: Stopping) -> Outcome:
+    """Run a campaign from its files to its report. Raises what the command line turns into answers.
+
+    Whatever is wrong before the journal begins leaves no folder.
+    """
+    from rocksalt.daemon.living import living
+    from rocksalt.daemon.station_lock import station_lock
     from rocksalt.storage import run_folder
 
     _refuse_contradictions(request)
-    campaign, station = read_both(request.campaign, request.station, simulated=request.simulate or request.virtual)
-    now = date_now()
-    name = request.name or f"{campaign.value.campaign}-{now:%Y%m%d-%H%M%S}"
-    from rocksalt.cli.simulating import poni_text
-
-    poni = poni_text(station)
     mode: Literal["real", "simulate", "virtual"] = (
         "virtual" if request.virtual else "simulate" if request.simulate else "real"
     )
-    folder = run_folder.make(request.data, name)
+    campaign, station = read_both(request.campaign, request.station, simulated=mode != "real")
+    _refuse_truth(request.truth)
+    read_faults(request.faults, station.value)
+    now = date_now()
+    name = request.name or f"{campaign.value.campaign}-{now:%Y%m%d-%H%M%S}"
+    path = run_folder.refuse_taken(request.data, name)
+    with ExitStack() as held, ExitStack() as instruments:
+        if mode == "real":
+            held.enter_context(station_lock(station, f"the live run {path.resolve()}"))
+        if mode == "simulate":  # free ports, and instruments of our own: there is nothing to lock
+            urls = instruments.enter_context(_simulators(request))
+            station = Read(station.value.at(urls), station.source)
+        if stopping.why:
+            raise NotBegun(f"{stopping.why} before the run began: nothing was made")
+        folder = run_folder.make(request.data, name)
+        try:
+            held.enter_context(living(folder.path))
+            return _conduct(_plan(request, campaign, station, folder, mode), request, stopping, now, instruments)
+        except BaseException:
+            run_folder.discard_unbegun(folder)
+            raise
+
+
+def _plan(
+    request: Request,
+    campaign: Read[Campaign],
+    station: Read[Station],
+    folder: RunFolder,
+    mode: Literal["real", "simulate", "virtual"],
+) -> Plan:
+    from rocksalt.cli.simulating import poni_text
+    from rocksalt.daemon.run import Plan
+    from rocksalt.policy.parts import parts_for
+
     policy, envelope, ledger = parts_for(campaign.value, station.value)
-    plan = Plan(
+    wanted = {device.driver for device in station.value.devices.values()}
+    return Plan(
         campaign=campaign,
         station=station,
         folder=folder,
         seed=request.seed,
         mode=mode,
-        drivers={point.name: point.load() for point in entry_points(group="rocksalt.drivers")
-                 if point.name in {device.driver for device in station.value.devices.values()}},
+        drivers={point.name: point.load() for point in entry_points(group="rocksalt.drivers") if point.name in wanted},
         policy=policy,
         envelope=envelope,
         ledger=ledger,
-        poni=poni,
-    )  # fmt: skip
-    with Terminal(campaign.value, speed=request.speed, quiet=request.quiet, folder=folder.path) as terminal:
+        poni=poni_text(station),
+    )
+
+
+def _conduct(plan: Plan, request: Request, stopping: Stopping, now: datetime, instruments: ExitStack) -> Outcome:
+    from rocksalt.daemon.real import run_real
+    from rocksalt.monitor.closing import close_run, open_run
+    from rocksalt.monitor.terminal import Terminal
+
+    path = plan.folder.path
+    with Terminal(plan.campaign.value, speed=request.speed, quiet=request.quiet, folder=path) as terminal:
         open_run(plan, f"{now:%Y-%m-%dT%H:%M:%SZ}")
-        if mode == "virtual":
-            ended = _virtual(plan, request, terminal.listen)
-        elif mode == "simulate":
-            with _simulators(request) as urls:
-                at = Read(station.value.at(urls), station.source)
-                ended = _real(replace(plan, station=at), request.speed, terminal.listen)
+        if plan.mode == "virtual":
+            ended = _virtual(plan, request, terminal.listen, stopping)
         else:
-            ended = _real(plan, 1.0, terminal.listen)
-        closed = close_run(folder.path)
+            speed = request.speed if plan.mode == "simulate" else 1.0
+            ended = asyncio.run(run_real(plan, speed=speed, listen=terminal.listen, stopping=stopping))
+        instruments.close()
+        try:
+            closed = close_run(path)
+        except OSError as error:
+            raise NotClosed(
+                f"the run is {ended.status}: {ended.why}\n  its summary and report could not be written to {path} "
+                f"({error.strerror or error}): make room, then `rocksalt report {path}`"
+            ) from error
         terminal.ended(ended, closed)
     return Outcome(closed.summary, ended.exit)
 
@@ -128,8 +217,7 @@ def run_campaign(request: Request) -> Outcome:
 def _refuse_contradictions(request: Request) -> None:
     if request.simulate and request.virtual:
         raise Usage("--simulate and --virtual: simulated instruments run on real sockets or in virtual time, not both")
-    if not (math.isfinite(request.speed) and request.speed > 0):
-        raise Usage(f"--speed {request.speed}: a positive number of experiment seconds a second is needed")
+    refuse_speed(request.speed)
     if request.speed != 1.0 and not request.simulate:
         raise Usage("--speed goes with --simulate: real instruments run at their own speed, virtual time has none")
     simulated = request.simulate or request.virtual
@@ -138,20 +226,32 @@ def _refuse_contradictions(request: Request) -> None:
             raise Usage(f"{option} is for simulated instruments: add --simulate or --virtual")
 
 
-def _real(plan: Any, speed: float, listen: Callable[[Any], None]) -> Any:
-    from rocksalt.daemon.real import run_real
+def refuse_speed(speed: float) -> None:
+    """Raises Usage for a speed that no clock can have."""
+    if not (math.isfinite(speed) and speed > 0):
+        raise Usage(f"--speed {speed:g}: a positive number of experiment seconds a second is needed")
 
-    return asyncio.run(run_real(plan, speed=speed, listen=listen))
+
+def _refuse_truth(path: Path | None) -> None:
+    """Before anything starts: can the truth be written? Raises Usage."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise Usage(f"--truth {path}: this is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise Usage(f"--truth {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Usage(f"--truth {path}: this user may not write there; name another file")
 
 
-def _virtual(plan: Any, request: Request, listen: Callable[[Any], None]) -> Any:
+def _virtual(plan: Plan, request: Request, listen: Callable[[Any], None], stopping: Stopping) -> Ended:
     from rocksalt.cli.simulating import in_memory, make_simulators, make_world
     from rocksalt.daemon.virtual import run_virtual_nodes
     from rocksalt.devices.links.stream import MemoryStream
     from rocksalt.storage.disk import VirtualDisk
     from rocksalt.time import ExperimentClock, JumpingLoop, Node, run_virtual
 
-    async def play() -> Any:
+    async def play() -> Ended:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, JumpingLoop)
         clock = ExperimentClock(loop, wall_now=loop.wall_now)
@@ -160,14 +260,20 @@ def _virtual(plan: Any, request: Request, listen: Callable[[Any], None]) -> Any:
             twin = Node("twin")
             with twin:
                 simulators = make_simulators(
-                    plan.station.value, world, clock, extra_options=read_faults(request.faults)
+                    plan.station.value, world, clock, extra_options=read_faults(request.faults, plan.station.value)
                 )
             stream = MemoryStream()
             for simulator in simulators.values():
                 if hasattr(simulator, "stream_to"):
                     simulator.stream_to(stream.push)
             return await run_virtual_nodes(
-                plan, peers=in_memory(simulators, twin), stream=stream, clock=clock, disk=VirtualDisk(), listen=listen
+                plan,
+                peers=in_memory(simulators, twin),
+                stream=stream,
+                clock=clock,
+                disk=VirtualDisk(),
+                listen=listen,
+                stopping=stopping,
             )
         finally:
             world.close()
@@ -175,14 +281,21 @@ def _virtual(plan: Any, request: Request, listen: Callable[[Any], None]) -> Any:
     return run_virtual(play)
 
 
-def read_faults(path: Path | None) -> Mapping[str, Mapping[str, Any]] | None:
-    """A faults file: TOML, a table of simulator options for each device."""
+def read_faults(path: Path | None, station: Station) -> Mapping[str, Mapping[str, Any]] | None:
+    """A faults file: TOML, a table of simulator options for each device. Raises ConfigError."""
     if path is None:
         return None
-    import tomllib
-
-    with path.open("rb") as file:
-        return tomllib.load(file)
+    tables, source = read_table(path)
+    problems = [
+        source.problem(name, "there is no such device in the station", did_you_mean(name, station.devices))
+        if name not in station.devices
+        else source.problem(name, "a table of the simulator's options is needed", f"write [{name}]", shown(table))
+        for name, table in tables.items()
+        if name not in station.devices or not isinstance(table, dict)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return tables
 
 
 @contextmanager
@@ -195,19 +308,23 @@ def _simulators(request: Request) -> Iterator[dict[str, dict[str, str]]]:
     for option, path in (("--truth", request.truth), ("--faults", request.faults)):
         if path is not None:
             command += [option, str(path)]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,  # a Ctrl-C at the terminal is the daemon's; the instruments go last
-        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
-    )
+    with deaf_children():
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # the daemon's group is fenced as a whole; the instruments go last
+            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
         if not line:
-            raise Usage("the simulated instruments did not start: see above")
+            status = process.wait()
+            if status in (1, 2):
+                raise SystemExit(status)  # what is wrong was said by the one who knows
+            raise RuntimeError(f"the simulated instruments did not start: their process ended with status {status}")
         from rocksalt.cli.simulating import Hosted
 
         yield Hosted(json.loads(line)["devices"]).urls()
@@ -231,27 +348,37 @@ def serve_simulators(
     truth: Path | None,
     any_port: bool,
     until_eof: bool,
+    stopping: Stopping,
 ) -> None:
     """Play a station's instruments until SIGTERM (or, with until_eof, until standard input closes)."""
     from rocksalt.cli.simulating import host, make_simulators, make_world, until
     from rocksalt.time import ExperimentClock
 
+    refuse_speed(speed)
+    _refuse_truth(truth)
     station = read_station(station_file)
+    if problems := geometry_problems(station):
+        raise ConfigError(problems)
+    options = read_faults(faults, station.value)
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
-        clock = ExperimentClock(loop, speed)
-        world = make_world(station, twin_seed=twin_seed, truth=truth)
-        simulators = make_simulators(station.value, world, clock, only=only, extra_options=read_faults(faults))
-        hosted = await host(station.value, simulators, any_port=any_port)
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        stopping.obeyed_by(lambda why: loop.call_soon_threadsafe(stop.set))
         if until_eof:
             loop.add_reader(sys.stdin.fileno(), _at_eof(stop))
+        clock = ExperimentClock(loop, speed)
+        world = make_world(station, twin_seed=twin_seed, truth=truth)
+        try:
+            simulators = make_simulators(station.value, world, clock, only=only, extra_options=options)
+            hosted = await host(station.value, simulators, any_port=any_port)
+        except BaseException:
+            world.close()
+            raise
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps({"ready": True, "devices": hosted.addresses}), flush=True)
         await until(stop, hosted, world)
+        stopping.obeyed_by(None)
 
     asyncio.run(play())
 

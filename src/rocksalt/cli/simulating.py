@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from rocksalt.config.errors import ConfigError
 from rocksalt.config.source import Read
 from rocksalt.config.station import Station
 from rocksalt.time import Clock, Node
@@ -37,18 +38,22 @@ def make_world(station: Read[Station], *, twin_seed: int, truth: Path | None) ->
     value = station.value
     shapes = [device.shape for device in value.devices.values() if device.shape is not None]
     if value.twin is None:
-        raise NoSimulator(f"{station.source.path} has no table [twin]: it does not say what the simulators are to play")
+        rule = "the simulators have nothing to play: this station has no table [twin]"
+        raise ConfigError([station.source.problem("twin", rule, 'add one, for instance [twin] with sample = "KBr"')])
     if not shapes:
         raise NoSimulator(f"{station.source.path} has no detector with a shape: the twin has nothing to draw on")
-    return world_from_station(
-        dict(value.twin),
-        value.beam.model_dump(),
-        shapes[0],
-        poni_text(station),
-        value.load_curve.model_dump(),
-        twin_seed,
-        truth,
-    )
+    try:
+        return world_from_station(
+            dict(value.twin),
+            value.beam.model_dump(),
+            shapes[0],
+            poni_text(station),
+            value.load_curve.model_dump(),
+            twin_seed,
+            truth,
+        )
+    except ValueError as error:
+        raise ConfigError([station.source.problem("twin", str(error).removeprefix("[twin] "))]) from error
 
 
 def poni_text(station: Read[Station]) -> str:
@@ -68,7 +73,10 @@ def make_simulators(
     players = {point.name: point for point in entry_points(group="rocksalt.simulators")}
     wanted = set(only) or set(station.devices)
     if unknown := wanted - set(station.devices):
-        raise NoSimulator(f"no device {', '.join(sorted(unknown))} in the station ({', '.join(station.devices)})")
+        raise NoSimulator(
+            f"--only {', '.join(sorted(unknown))}: there is no such device in the station; "
+            f"it has {', '.join(station.devices)}"
+        )
     made: dict[str, Any] = {}
     for name, device in station.devices.items():
         if name not in wanted:

@@ -38,6 +38,11 @@ def read_campaign(path: str | Path) -> Read[Campaign]:
     return _read(Path(path), Campaign, lambda _data, _source: None)
 
 
+def read_table(path: str | Path) -> tuple[dict[str, Any], Source]:
+    """What any TOML file of ours says, and where it says it. Raises ConfigError."""
+    return _parse(Path(path))
+
+
 def poni_path(station: Read[Station]) -> Path:
     """Where the station's PONI file lies."""
     return station.source.path.parent / station.value.geometry.poni

@@ -6,6 +6,7 @@ P(V, T) = P300(V) + Pth(V, T) - Pth(V, 300 K), with Pth = gamma(V) E(theta(V)/T)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, wraps
 from typing import Final, Protocol, overload
 
@@ -22,6 +23,7 @@ _TENSION_OF_K0: Final = 1.0 / 17.0
 TEMPERATURE_K: Final = (1.0, 900.0)
 _REFERENCE_K: Final = 300.0
 _BOLTZMANN_GPA_A3: Final = 1.380649e-23 * 1e30 * 1e-9  # GPa A3 per K, SI 2019
+EXTRAPOLATED: Final = 2.0  # times the highest pressure that was measured, as far as `extrapolated` follows an isotherm
 _CONVERGED: Final = 1e-8  # of ln V: Newton is quadratic, so the step that is this small leaves about 1e-15
 # Correlations (V0-K0, K0-K0', V0-K0') of a fit with all three free, and of one with V0 held. They come from the normal
 # equations of the rows that tables.py speaks of (LiF: -0.88, -0.95, 0.74; KBr B2: -0.97, -0.97, 0.90).
@@ -148,6 +150,41 @@ def pressure_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> float | F
     return float(sigma) if sigma.ndim == 0 else sigma
 
 
+def extrapolated(phase: Phase) -> Phase:
+    """The same row, its isotherm followed to twice the highest pressure that its source measured, and its reference
+    saying so: for a phase that is met metastably beyond its data (KBr B1 above 2.5 GPa). The row's own forms and
+    sigmas are continued, so judge what comes out by `extrapolation_sigma_gpa`.
+    """
+    low, high = phase.range_gpa
+    reference = f"{phase.reference}, extrapolated beyond {high:g} GPa"
+    return replace(phase, range_gpa=(low, EXTRAPOLATED * high), reference=reference)
+
+
+@overload
+def extrapolation_sigma_gpa(phase: Phase, volume_a3: float) -> float: ...
+@overload
+def extrapolation_sigma_gpa(phase: Phase, volume_a3: FloatArray) -> FloatArray: ...
+def extrapolation_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> float | FloatArray:
+    """One sigma (GPa) of the 300 K pressure of `extrapolated(phase)` at `volume_a3`, where `phase` is the table's row.
+
+    `pressure_sigma_gpa`, and beyond the data in quadrature what another form makes of the same V0, K0 and K0': the
+    data could not choose between Vinet and Birch there. Both grow with the distance. Raises OutOfRange.
+    """
+    volume, wide = np.asarray(volume_a3, dtype=np.float64), extrapolated(phase)
+    own, pressure = np.asarray(pressure_sigma_gpa(wide, volume)), np.asarray(pressure_gpa(wide, volume))
+    other = replace(wide, form="BM3" if phase.form == "Vinet" else "Vinet", k0pp_per_gpa=None)
+
+    def apart(at: FloatArray) -> FloatArray:
+        reference = np.asarray(_REFERENCE_K)
+        difference = _pressure_and_modulus(other, at, reference)[0] - _pressure_and_modulus(wide, at, reference)[0]
+        return np.asarray(difference)
+
+    edge = np.asarray(_edge_a3(phase))
+    form = np.where(pressure > phase.range_gpa[1], apart(volume) - apart(edge), 0.0)
+    sigma = np.hypot(own, form)
+    return float(sigma) if sigma.ndim == 0 else sigma
+
+
 def debye_temperature_k(phase: Phase, volume_a3: FloatArray) -> FloatArray:
     """Debye temperature (K) of cells of `volume_a3` (cubic angstrom, any shape): theta0 exp((gamma0 - gamma) / q)."""
     growth = np.log(volume_a3 / phase.v0_a3)
@@ -216,6 +253,12 @@ def _derivative_k0p(phase: Phase, volume: FloatArray) -> FloatArray:
     if phase.form == "BM4":
         bracket = bracket + 1.5 * (2.0 * phase.k0p - 7.0) * strain**2
     return np.asarray(3.0 * phase.k0_gpa * strain * (1.0 + 2.0 * strain) ** 2.5 * bracket)
+
+
+@lru_cache(maxsize=64)
+def _edge_a3(phase: Phase) -> float:
+    """Volume at the highest pressure that was measured."""
+    return volume_a3(phase, phase.range_gpa[1])
 
 
 @lru_cache(maxsize=64)

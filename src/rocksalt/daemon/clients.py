@@ -6,6 +6,7 @@ What the writer acknowledges goes into the journal here, frame by frame, in the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from rocksalt.time import Clock
 from rocksalt.values import Estimate, FrameRef, Measurement, Reading
 
 FATAL = frozenset({"disk", "disk_low"})  # troubles after which no light may be spent on frames
+WRITER_GONE = "the writer process is gone: no frame can be taken any more (its last words: logs/writer.log)"
+MODEL_GONE = "the model process is gone (its last words: logs/model.log)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ class ExpectedSeries:
                 raise StoreFailed(f"the writer does not answer for series {self._series}") from None
         return Count(tuple(self.refs), tuple(self._first + image for image in end["missing"]))
 
+    async def give_up(self) -> int:
+        """Close the count as it is, for a series that was cut short; what still comes of it is a stray."""
+        with contextlib.suppress(StoreFailed):  # whoever gives up has a trouble of his own to tell
+            await self._client.tell(kind="series_timeout", series=self._series)
+        return len(self.refs)
+
 
 class WriterClient:
     """The store of the acquisition loop. `run` takes what the writer says, until its channel closes."""
@@ -67,7 +76,7 @@ class WriterClient:
         try:
             await self._channel.send(command)
         except ChannelClosed as error:
-            raise StoreFailed("the writer is gone") from error
+            raise StoreFailed(self._failed or WRITER_GONE) from error
 
     async def expect(
         self, series: int, *, measurement: int, first_number: int, count: int, exposure_s: float
@@ -88,10 +97,15 @@ class WriterClient:
         return expected
 
     async def run(self) -> None:
-        async for message in each(self._channel):
-            self._take(message)
-        self._fail("the writer is gone")
-        self.finished.set()
+        try:
+            async for message in each(self._channel):
+                self._take(message)
+        except OSError as error:
+            self._fail(f"the journal could not be written: {error.strerror or error}")
+            raise
+        finally:
+            self._fail(WRITER_GONE)
+            self.finished.set()
 
     async def finish(self, within_s: float) -> None:
         """Let the writer close its files."""
@@ -162,7 +176,7 @@ class ModelClient:
             )
             reply = await answer
         except ChannelClosed as error:
-            raise ModelGone("the model is gone") from error
+            raise ModelGone(MODEL_GONE) from error
         finally:
             self._asked.pop(question, None)
         if "error" in reply:
@@ -174,7 +188,7 @@ class ModelClient:
             answer = self._asked.get(message["question"])
             if answer is not None and not answer.done():  # a late answer to a question that was given up
                 answer.set_result(message)
-        self._gone = "the model is gone"
+        self._gone = MODEL_GONE
         for answer in self._asked.values():
             if not answer.done():
                 answer.set_exception(ModelGone(self._gone))

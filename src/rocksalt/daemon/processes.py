@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rocksalt.daemon.stopping import deaf_children
 from rocksalt.messages import SocketChannel
 
 START_S = 60.0  # wire seconds for a child to come up: a cold disk reads its libraries first
@@ -60,7 +61,7 @@ async def child(name: str, module: str, arguments: Sequence[str], logs: Path) ->
         path = sockets / "channel"
         server = await asyncio.start_unix_server(connected, path)
         try:
-            with (logs / f"{name}.log").open("ab") as log:
+            with (logs / f"{name}.log").open("ab") as log, deaf_children():
                 process = await asyncio.create_subprocess_exec(
                     sys.executable, "-m", module, "--channel", str(path), *arguments,
                     stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(),
@@ -109,8 +110,8 @@ def _last_words(log: Path) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process, patience_s: float = END_S) -> None:
-    """Wait for a child that sees its channel closed; then terminate, then kill."""
-    for push, wait_s in ((None, patience_s), (process.terminate, END_S), (process.kill, END_S)):
+    """Wait for a child that sees its channel closed; then kill."""
+    for push, wait_s in ((None, patience_s), (process.kill, END_S)):
         if push is not None:
             with contextlib.suppress(ProcessLookupError):
                 push()

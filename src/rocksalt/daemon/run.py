@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ from rocksalt.devices import Detector, Device, DeviceError, Enclosure, Limits, S
 from rocksalt.devices.links import Wires
 from rocksalt.devices.settings import ANYWHERE
 from rocksalt.devices.supervision import Supervisor
-from rocksalt.messages import Channel
+from rocksalt.messages import Channel, ChannelClosed
 from rocksalt.storage.disk import Disk
 from rocksalt.storage.history import History
 from rocksalt.storage.journal import VERSION, Entry, Journal
@@ -142,6 +142,7 @@ class Run:
         self.station = Station(self.devices)
         self._writer_channel, self._model_channel = writer, model
         self._stop_why = ""
+        self._unwritten = ""
         self._working: asyncio.Task[Finish] | None = None
 
     def stop(self, why: str) -> None:
@@ -166,14 +167,19 @@ class Run:
         ]
         try:
             ended = await self._work_to_an_end()
-            self.journal.append(
-                "ended", status=ended.status, exit=ended.exit, why=ended.why, duration_s=round(self.clock.now_s(), 3)
-            )
-            await self.journal.commit()
+            with self._writing():
+                self.journal.append(
+                    "ended",
+                    status=ended.status,
+                    exit=ended.exit,
+                    why=ended.why,
+                    duration_s=round(self.clock.now_s(), 3),
+                )
+                await self.journal.commit()
         finally:
             for helper in helpers:
                 helper.cancel()
-            await asyncio.wait(helpers)
+            await asyncio.gather(*helpers, return_exceptions=True)
             self.journal.close()
         return ended
 
@@ -240,36 +246,52 @@ class Run:
         station, campaign = self.plan.station.value, self.plan.campaign.value
         detector = station.devices[self.station.detector.name]
         assert detector.shape is not None  # the configuration refuses a detector without one
-        await self._model_channel.send(
-            {
-                "kind": "begin",
-                "poni": self.plan.poni,
-                "shape": list(detector.shape),
-                "polarisation": station.beam.polarisation,
-                "salt": campaign.sample.salt,
-                "temperature": "temperature_k",
-            }
-        )
+        begin = {
+            "kind": "begin",
+            "poni": self.plan.poni,
+            "shape": list(detector.shape),
+            "polarisation": station.beam.polarisation,
+            "salt": campaign.sample.salt,
+            "temperature": "temperature_k",
+        }
+        with contextlib.suppress(ChannelClosed):  # the loop hears it when it asks, and has its fallback plan
+            await self._model_channel.send(begin)
 
     async def _leave(self, status: Status, why: str) -> Ended:
         """Whatever happened: beam off, pressure held, files closed. Then the state says how it ended."""
-        if status == "stopped":
-            self.state.becomes("stopping", why)
         self.supervisor.stop()
+        if status == "stopped":
+            with self._writing():
+                self.state.becomes("stopping", why)
         failures = await self.station.make_safe()
-        for failure in failures:
-            self.journal.append("alarm", what=f"could not be made safe: {failure}")
-        await self.store.finish(within_s=30.0)
+        with self._writing():
+            for failure in failures:
+                self.journal.append("alarm", what=f"could not be made safe: {failure}")
+            await self.store.finish(within_s=30.0)
         await self.station.close()
-        if failures and status == "finished":
-            status, why = "failed", f"{why}; but {failures[0]}"
-        self.state.becomes(status, why)
+        if failures:
+            status = "failed" if status == "finished" else status
+            if str(failures[0]) not in why:
+                why = f"{why}; but could not be made safe: {failures[0]}"
+        with self._writing():
+            self.state.becomes(status, why)
         lost = self.history.lost
         code = EXIT[status]
         if lost and code == 0:
             code = 1
             why += f"; {len(lost)} frame{'s' if len(lost) > 1 else ''} lost: number {', '.join(map(str, lost[:20]))}"
+        if self._unwritten:
+            status, code = ("failed", 1) if code == 0 else (status, code)
+            why = f"{why}; the journal could not be written: {self._unwritten}"
         return Ended(status, code, why)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A disk that does not take the journal must not keep the shutter open, nor the files."""
+        try:
+            yield
+        except OSError as error:
+            self._unwritten = error.strerror or str(error)
 
     def _lost(self, device: Device, why: str) -> None:
         self.journal.append("alarm", what=why)

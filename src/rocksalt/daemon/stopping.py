@@ -7,7 +7,8 @@ comes; what follows changes nothing.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
@@ -52,3 +53,18 @@ class Stopping:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         self.stop(f"stopped by {WORDS[signal.Signals(number)]}")
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes started in here never hear the signals that stop a run; they see their channel close, and go.
+
+    A Ctrl-C reaches the terminal's whole foreground group and a service manager's SIGTERM every process of the service;
+    the daemon alone decides what it means, with writer and instruments alive until the station is safe. A blocked
+    signal stays blocked in a child from its very first instruction on.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, WORDS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -36,7 +36,7 @@ def close_run(path: Path) -> Closed:
     from rocksalt.analysis.report import write_report
 
     folder = run_folder.existing(path)
-    entries = journal.read(folder.journal).entries
+    entries = journal.begun(folder.journal)
     history = fold(entries)
     summary = summary_from(history)
     run_folder.write_aside(folder.summary, (json.dumps(summary, indent=2, allow_nan=False) + "\n").encode())

@@ -82,12 +82,12 @@ def _handle(pid: int) -> Iterator[int]:
 
 def _look(path: Path) -> tuple[run_folder.RunFolder, History]:
     folder = run_folder.existing(path)
-    return folder, fold(journal.read(folder.journal).entries)
+    return folder, fold(journal.begun(folder.journal))
 
 
 def _state(folder: run_folder.RunFolder, history: History) -> str:
     if history.state not in ENDS and not daemon_lives(folder.path):
         # It may have ended between the two looks.
-        state = fold(journal.read(folder.journal).entries).state
+        state = fold(journal.begun(folder.journal)).state
         return state if state in ENDS else "interrupted"
     return history.state

@@ -139,10 +139,13 @@ def _acknowledged(history: History, entry: Entry, data: Mapping[str, Any]) -> No
         history.pending = replace(history.pending, frames=(*history.pending.frames, ref))
 
 
+def _exposing(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
+    history.next_frame = max(history.next_frame, data["first_number"] + data["count"])
+
+
 def _series(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
     history.taken += data["taken"]
     history.lost.extend(data["missing"])
-    history.next_frame = max(history.next_frame, data["first_number"] + data["taken"])
 
 
 def _dose(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
@@ -198,6 +201,7 @@ _FOLDS = {
     "found": _found,
     "reached": _reached,
     "reading": _reading,
+    "exposing": _exposing,
     "acknowledged": _acknowledged,
     "series": _series,
     "dose": _dose,

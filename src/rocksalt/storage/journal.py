@@ -93,6 +93,14 @@ def read(path: Path) -> Reading:
     return Reading(tuple(entries), good, len(raw) - good)
 
 
+def begun(path: Path) -> tuple[Entry, ...]:
+    """The good entries of a run's journal, its first line among them. Raises as `read`; BadJournal without that line."""
+    entries = read(path).entries
+    if not entries or entries[0].kind != "begun":
+        raise BadJournal(f"{path}:1: the line that begins a journal is not there: nothing says what this run was")
+    return entries
+
+
 def _lines(raw: bytes) -> Iterator[bytes]:
     start = 0
     while (end := raw.find(b"\n", start)) >= 0:
