@@ -154,3 +154,25 @@ def test_half_the_dose_budget_stops_the_run_before_it_is_exceeded(whole: Night, 
     assert night.summary["measurements"] < whole.summary["measurements"]
     (finish,) = [line for line in night.journal if line["kind"] == "finish"]
     assert finish["why"] == "budget"
+
+
+def test_the_run_file_is_valid_nxmx_and_opens_at_the_patterns(whole: Night) -> None:
+    from silx.io.nxdata import get_default
+
+    tool = Path(sys.executable).with_name("nxvalidate")
+    said = subprocess.run([tool, "-e", whole.folder / "run.nxs"], capture_output=True, text=True, check=False).stdout
+    assert "Total number of errors: 0" in said
+    import h5py
+
+    with h5py.File(whole.folder / "run.nxs") as file:
+        shown = get_default(file)
+        assert shown.signal.name.startswith("/entry/powder")
+        assert shown.signal.shape[0] == whole.summary["measurements"]
+        assert file["/entry/instrument/detector/sensor_material"].asstr()[()] == "CdTe"
+        assert file["/entry/data/data"].shape[0] == whole.summary["frames"]["written"]
+
+
+def test_the_report_is_there_and_loads_nothing_from_elsewhere(whole: Night) -> None:
+    page = (whole.folder / "report.html").read_text()
+    assert page.count("<figure") >= 4
+    assert 'src="http' not in page

@@ -19,6 +19,17 @@ from rocksalt.devices import Armed, Detector, GarbledReply, HttpDevice, LinkLost
 API: Final = "1.8.0"
 INITIALIZE_S: Final = 180.0  # wire time; the manual says up to 2 min
 NEAR: Final = 1e-4  # relative; the detector rounds times to its ticks
+FACTS: Final[tuple[tuple[str, str, type[str] | type[float]], ...]] = (
+    ("description", "description", str),
+    ("serial", "detector_number", str),
+    ("sensor_material", "sensor_material", str),
+    ("sensor_thickness_m", "sensor_thickness", float),
+    ("pixel_width_m", "x_pixel_size", float),
+    ("pixel_height_m", "y_pixel_size", float),
+    ("bit_depth", "bit_depth_image", float),
+    ("photon_energy_ev", "photon_energy", float),
+    ("threshold_ev", "threshold/1/energy", float),
+)
 STREAM_FORMATS: Final = {1: "legacy", 2: "cbor"}
 
 
@@ -73,6 +84,8 @@ class DectrisSimplon(HttpDevice, Detector):
         detail = options.get("header_detail", "all")
         await self._configure("stream", {"format": form, "header_detail": detail, "mode": "enabled"})
         self.pixel_mask = self._array(await self._get("detector", "config", "pixel_mask"))
+        for fact, key, kind in FACTS:
+            self.facts[fact] = kind(await self._get("detector", "config", key))
 
     async def _arm(self, exposure_s: float, count: int) -> Armed:
         if (state := await self._state()) != "idle":

@@ -37,6 +37,8 @@ class Device:
         self.name, self.settings, self.clock = name, settings, clock
         self.state: State = "disconnected"
         self.identified = ""
+        self.facts: dict[str, str | float] = {}
+        """What the instrument says of itself beside its identity, units in the names: for the records of the run."""
         self.on_change: Callable[[Device, State, str], None] = lambda device, state, why: None
         self._stops = 0
         self._moves: list[asyncio.Task[Any]] = []

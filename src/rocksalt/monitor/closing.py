@@ -103,7 +103,7 @@ def run_info(entries: tuple[Entry, ...], history: History) -> Any:
             flux_ph_per_s=beam["flux_ph_per_s"],
             size_um=tuple(beam["size_um"]),
         ),
-        detector=_detector(begun),
+        detector=_detector(begun, history.facts),
         sample=SampleInfo(name=sample["salt"], formula=sample["salt"]),
         measurements={
             point.measurement.number: max((frame.ended_s for frame in point.frames), default=point.done_s)
@@ -125,7 +125,7 @@ def run_info(entries: tuple[Entry, ...], history: History) -> Any:
     )
 
 
-def _detector(begun: Mapping[str, Any]) -> Any:
+def _detector(begun: Mapping[str, Any], facts: Mapping[str, Mapping[str, Any]]) -> Any:
     from rocksalt.diffraction.geometry import Geometry
     from rocksalt.storage.nexus import DetectorInfo
 
@@ -133,13 +133,15 @@ def _detector(begun: Mapping[str, Any]) -> Any:
     shape = (int(device["shape"][0]), int(device["shape"][1]))
     integrator = Geometry.from_poni(begun["poni"]).integrator(shape)
     flat = integrator.getFit2D()
+    told = facts.get(name, {})  # nothing before the detector was connected: the file is written again at the end
     return DetectorInfo(
-        description=f"{name} ({device['driver']})",
+        description=str(told.get("description", f"{name} ({device['driver']})")),
         shape=shape,
         pixel_size_m=(float(integrator.detector.pixel2), float(integrator.detector.pixel1)),
         distance_m=float(integrator.dist),
         beam_center_px=(float(flat["centerX"]), float(flat["centerY"])),
-        sensor_material=str(device["options"].get("sensor_material", "CdTe")),
-        sensor_thickness_m=float(device["options"].get("sensor_thickness_m", 750e-6)),
+        sensor_material=str(told.get("sensor_material", "unknown")),
+        sensor_thickness_m=float(told.get("sensor_thickness_m", 0.0)),
+        bit_depth=int(told.get("bit_depth", 32)),
         poni=begun["poni"],
     )

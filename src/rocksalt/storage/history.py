@@ -47,6 +47,7 @@ class History:
 
     begun: Mapping[str, Any] = field(default_factory=dict)
     began_at: str = ""
+    facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     ended_at: str = ""
     now_s: float = 0.0
     state: str = "preparing"
@@ -118,6 +119,10 @@ def _intend(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
 
 def _reached(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
     history.set_points[data["setpoint"]] = data["target"]
+
+
+def _connected(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
+    history.facts[data["device"]] = data.get("facts", {})
 
 
 def _found(history: History, entry: Entry, data: Mapping[str, Any]) -> None:
@@ -198,6 +203,7 @@ _FOLDS = {
     "held": _held,
     "released": _released,
     "intend": _intend,
+    "connected": _connected,
     "found": _found,
     "reached": _reached,
     "reading": _reading,
