@@ -16,8 +16,10 @@ import numpy as np
 from rocksalt.diffraction import wavelength as wavelengths
 from rocksalt.diffraction.wavelength import WavelengthError
 from rocksalt.formats.errors import FormatError
-from rocksalt.formats.images import IMAGE_SUFFIXES, ImageFile, read_image
-from rocksalt.formats.patterns import PatternFile, read_pattern
+from rocksalt.formats.image_file import ImageFile
+from rocksalt.formats.images import IMAGE_SUFFIXES, read_image
+from rocksalt.formats.pattern_file import PatternFile
+from rocksalt.formats.patterns import read_pattern
 from rocksalt.values import LABELS, Estimate, FloatArray, Measured, Observation, Pattern, PhaseEstimate
 
 AxisKind = Literal["2theta", "q", "d"]

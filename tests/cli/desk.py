@@ -33,6 +33,11 @@ def until(what: str, look: Callable[[], Any], within_s: float = PATIENCE_S) -> A
     raise AssertionError(f"not within {within_s:g} s: {what}")
 
 
+def pause() -> None:
+    """Let the other processes have the processor."""
+    time.sleep(0.05)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -51,30 +51,18 @@ def pids_of(folder: Path) -> dict[str, int | None]:
     """The living processes of a run by name; None for one that is not, or never was."""
     try:
         told = json.loads((folder / "logs" / "processes.json").read_text())
-        found = {name: (int(told[name]["pid"]), told[name]["started"]) for name in PROCESSES if name in told}
+        found = {name: (int(told[name]["pid"]), int(told[name]["started"])) for name in PROCESSES if name in told}
     except (OSError, ValueError, TypeError, KeyError):
         found = {}
-    living: dict[str, int | None] = dict.fromkeys(PROCESSES)
-    for name, (pid, started) in found.items():
-        if _started(pid) == started and _lives(pid):
-            living[name] = pid
-    return living
+    return {name: found[name][0] if name in found and _started(found[name][0]) == found[name][1] else None
+            for name in PROCESSES}  # fmt: skip
 
 
 def _started(pid: int) -> int | None:
-    """When a process began, in clock ticks since the machine did; None where the system does not tell."""
+    """When a living process began, in clock ticks since the machine did; None for one that is dead or a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    fields = told.rpartition(")")[2].split()  # a program's name may hold spaces and brackets
+    return None if fields[0] in "ZX" else int(fields[19])

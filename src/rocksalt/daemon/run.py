@@ -215,9 +215,7 @@ class Run:
                 self.journal.append("alarm", what=str(failure))
             raise failures[0]
         for device in self.devices.values():
-            self.journal.append(
-                "connected", device=device.name, identity=device.identified, facts=dict(device.facts)
-            )
+            self.journal.append("connected", device=device.name, identity=device.identified, facts=dict(device.facts))
         await self._find()
         self.supervisor.start()
         self.state.becomes("running", "every instrument is connected")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rocksalt.diffraction.geometry import Geometry, GeometryError
 from rocksalt.diffraction.rings import SECTORS, Rings
 from rocksalt.diffraction.wavelength import WavelengthError, one_of
-from rocksalt.formats.images import mask_of
+from rocksalt.formats.image_file import mask_of
 from rocksalt.values import FloatArray, Pattern
 
 BINS_PER_PIXEL: Final = 1.5

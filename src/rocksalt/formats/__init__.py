@@ -4,8 +4,10 @@
 """
 
 from rocksalt.formats.errors import FormatError
-from rocksalt.formats.images import ImageFile, read_image
-from rocksalt.formats.patterns import PatternFile, read_pattern, write_pattern
+from rocksalt.formats.image_file import ImageFile
+from rocksalt.formats.images import read_image
+from rocksalt.formats.pattern_file import PatternFile
+from rocksalt.formats.patterns import read_pattern, write_pattern
 from rocksalt.formats.poni import Poni, poni_from_header
 
 __all__ = [

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rocksalt.formats.errors import FormatError
-from rocksalt.formats.images import ImageFile, mask_of, require_pixels
+from rocksalt.formats.image_file import ImageFile, mask_of, require_pixels
 
 MAX_FRAMES: Final = 200
 """A file of more frames is summed over this many, evenly spread: enough light for a pattern, and a bounded time."""

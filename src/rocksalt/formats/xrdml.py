@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rocksalt.formats.errors import FormatError
-from rocksalt.formats.patterns import MIN_POINTS, PatternFile, ascending
+from rocksalt.formats.pattern_file import MIN_POINTS, PatternFile, ascending
 from rocksalt.values import FloatArray
 
 if TYPE_CHECKING:

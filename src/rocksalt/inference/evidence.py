@@ -19,6 +19,7 @@ from rocksalt.values import FloatArray, Measured
 _LINES: Final = 3  # seen lines of its own that a phase must show
 _TIED: Final = (4.5, 2.0)  # sigma that a phase in its narrow place must stand out: with, and without its strongest line
 _TIED_ALONE: Final = 6.0  # sigma from which its strongest line may speak alone, if the others would not show anyway
+_POWER: Final = 1.645  # sigma above a threshold that a signal must stand to pass it 95 times in a hundred
 _TWO: Final = 8.0  # sigma of all lines together from which two seen ones may do
 _THIRD: Final = 2.0  # sigma of all further lines together, where only two are seen
 _SEEN: Final = 4.0  # sigma of a line's area from which it is seen
@@ -50,6 +51,7 @@ class Account:
     """A whole fit judged: verdicts in the order of its phases, peaks that nothing explains, and the balance in nats.
 
     minor   B2 fraction from a fit with both structures of the salt, where one was too weak to be called found
+    least   volume fraction from which that structure would have been found with 95 % probability
     """
 
     fit: Fit
@@ -58,6 +60,7 @@ class Account:
     left_share: float
     nats: float
     minor: Measured | None = None
+    least: float | None = None
 
 
 def account(fit: Fit, data: Data, strongest: float, tied: frozenset[str] = frozenset()) -> Account:
@@ -140,6 +143,18 @@ def together(phase: FittedPhase, own: np.ndarray) -> tuple[float, float, float]:
         rest = order[without:]
         result.append(float(signal[rest].sum() / np.sqrt(max(power[rest].sum(), 1e-300))))
     return result[0], result[1], result[2]
+
+
+def least_scale(verdict: Verdict) -> float | None:
+    """Scale from which a phase in its narrow place passes the tests with 95 % probability; None without own lines."""
+    phase, own = verdict.phase, verdict.own
+    if not own.any():
+        return None
+    power = np.where(own, phase.strength / np.maximum(phase.sigma, 1e-300), 0.0)
+    whole = float(np.sqrt((power**2).sum()))
+    power[int(np.argmax(power))] = 0.0
+    rest = max(float(np.sqrt((power**2).sum())), 1e-300)
+    return max((_TIED[0] + _POWER) / whole, min((_TIED[1] + _POWER) / rest, (_TIED_ALONE + _POWER) / whole))
 
 
 def _promised(phase: FittedPhase, own: np.ndarray) -> float:

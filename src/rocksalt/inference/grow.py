@@ -10,14 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from rocksalt.crystals import eos, tables
-from rocksalt.inference import evidence, response, search
+from rocksalt.crystals import eos
+from rocksalt.inference import evidence, quantities, response, search
+from rocksalt.inference.case import Case
 from rocksalt.inference.evidence import Account
 from rocksalt.inference.radiation import Radiation
 from rocksalt.inference.refine import Start, refine
 from rocksalt.inference.sight import Sight
 from rocksalt.inference.templates import Template
-from rocksalt.values import FloatArray, Measured
+from rocksalt.values import FloatArray
 
 PLACE: Final = 5.0  # nats from which a cell is worth a fit
 _TUBE_TOLERANCE_DEG: Final = 0.04  # a displaced sample
@@ -50,11 +51,11 @@ def starts_of(account: Account) -> tuple[Start, ...]:
 
 
 def grown(
-    sight: Sight, account: Account, known: tuple[Template, ...], others: tuple[Template, ...], kelvin: float
+    sight: Sight, account: Account, known: tuple[Template, ...], others: tuple[Template, ...], case: Case
 ) -> Account:
     """`account` with every further phase that the pattern asks for: up to three of salts, two of the surroundings."""
     tied: frozenset[str] = frozenset()
-    account, tied = _with_sibling(sight, account, known, kelvin, tied)
+    account, tied = _with_sibling(sight, account, known, case, tied)
     for _ in range(4):
         if not account.left:
             break
@@ -64,12 +65,15 @@ def grown(
         account = richer
     alone = len([p for p in account.fit.phases if not p.template.nuisance]) == 1
     if alone and len(account.fit.phases) > 1:  # what the surroundings explain no longer hides the other structure
-        account, tied = _with_sibling(sight, account, known, kelvin, tied)
+        account, tied = _with_sibling(sight, account, known, case, tied)
     if account.left:
         spare = tuple(peak.two_theta_deg for peak in account.left[:_SPARE])
         again = fitted(sight, account.fit.radiation, starts_of(account), spare, tied)
         before = account
-        account = replace(again, left=before.left, left_share=before.left_share, nats=before.nats, minor=before.minor)
+        account = replace(
+            again, left=before.left, left_share=before.left_share, nats=before.nats, minor=before.minor,
+            least=before.least,
+        )  # fmt: skip
     return account
 
 
@@ -95,17 +99,17 @@ def _one_more(
     for place in found[:2]:
         richer = fitted(sight, fit.radiation, (*starts_of(account), Start(place.template, place.a)), tied=tied)
         if richer.nats > account.nats + _GROWTH and all(v.stands for v in richer.verdicts):
-            return replace(richer, minor=account.minor)
+            return replace(richer, minor=account.minor, least=account.least)
     return None
 
 
 def _with_sibling(
-    sight: Sight, account: Account, known: tuple[Template, ...], kelvin: float, tied: frozenset[str]
+    sight: Sight, account: Account, known: tuple[Template, ...], case: Case, tied: frozenset[str]
 ) -> tuple[Account, frozenset[str]]:
     """Looks for the other structure of the account's salt within the cells that the first one's pressure allows."""
     first = account.fit.phases[0]
     other = next((t for t in known if t.salt == first.template.salt and t.structure != first.template.structure), None)
-    window = None if other is None else _window(first.template, first.a, other, kelvin)
+    window = None if other is None else _window(first.template, first.a, other, case)
     if other is None or window is None:
         return account, tied
     beam = account.fit.radiation
@@ -118,12 +122,13 @@ def _with_sibling(
     richer = fitted(sight, beam, (*starts_of(account), start), tied=both)
     if all(v.stands for v in richer.verdicts):
         return richer, both
-    return replace(account, minor=_minor(richer)), tied
+    return replace(account, minor=quantities.minor_b2(richer), least=_least(richer)), tied
 
 
-def _window(template: Template, a: float, other: Template, kelvin: float) -> tuple[float, float] | None:
+def _window(template: Template, a: float, other: Template, case: Case) -> tuple[float, float] | None:
     """Cells of `other` at the pressure of `template`'s cell, give or take; None where that is unknown."""
-    here, there = tables.phase(template.salt, template.structure), tables.phase(other.salt, other.structure)
+    here = case.isotherm(template.salt, template.structure)
+    there, kelvin = case.isotherm(other.salt, other.structure), case.temperature_k
     try:
         pressure = eos.pressure_from_cell_gpa(here, a, kelvin)
     except eos.OutOfRange:
@@ -138,15 +143,10 @@ def _window(template: Template, a: float, other: Template, kelvin: float) -> tup
     return (edges[0], edges[1]) if edges[0] < edges[1] else None
 
 
-def _minor(account: Account) -> Measured | None:
-    """B2 over B1 + B2 in volume, from a fit with both."""
-    one, two = account.fit.phases[0], account.fit.phases[-1]
-    total = one.scale + two.scale
-    if total <= 0.0:
-        return None
-    b2 = one if one.template.structure == "B2" else two
-    sigma = float(np.hypot(one.scale * two.scale_sigma, two.scale * one.scale_sigma)) / total**2
-    return Measured(b2.scale / total, min(max(sigma, 0.005), 0.3))
+def _least(richer: Account) -> float | None:
+    """Share from which the last phase of `richer` would have been called found."""
+    scale = evidence.least_scale(richer.verdicts[-1])
+    return None if scale is None else scale / max(richer.fit.phases[0].scale + scale, 1e-300)
 
 
 def _rest(sight: Sight, account: Account) -> FloatArray:

@@ -10,6 +10,7 @@ from typing import Final
 
 from rocksalt.crystals import tables
 from rocksalt.inference import grow, referee, search, templates
+from rocksalt.inference.case import Case
 from rocksalt.inference.evidence import Account
 from rocksalt.inference.refine import Start
 from rocksalt.inference.sight import Sight, prepare
@@ -49,7 +50,7 @@ class PhysicsModel:
         keys = tuple(key for key in tables.PHASES if key[0] in salts)
         if not keys:
             raise tables.UnknownPhase(f"there is no salt {salt} in the table; it holds {', '.join(tables.SALTS)}")
-        case = referee.Case(observation, salt, prior_pressure_gpa, self.name)
+        case = Case(observation, salt, prior_pressure_gpa, self.name)
         rows = [tables.phase(*key) for key in keys]
         lowest = min(templates.first_line(row) for row in rows)
         sight = prepare(observation, lowest)
@@ -58,13 +59,11 @@ class PhysicsModel:
         beam = sight.radiations[0]
         known = templates.for_salts(beam, float(sight.data.two_theta[-1]), keys)
         others = () if beam.tube else templates.surroundings()
-        accounts = _hypotheses(sight, known, others, case.temperature_k)
-        return referee.decide(case, sight.peaks, accounts)
+        accounts = _hypotheses(sight, known, others, case)
+        return referee.decide(case, sight, accounts)
 
 
-def _hypotheses(
-    sight: Sight, known: tuple[Template, ...], others: tuple[Template, ...], kelvin: float
-) -> list[Account]:
+def _hypotheses(sight: Sight, known: tuple[Template, ...], others: tuple[Template, ...], case: Case) -> list[Account]:
     """Fits worth comparing: every phase alone where it may be, and the best of them grown."""
     beam = sight.radiations[0]
     found = []
@@ -92,10 +91,10 @@ def _hypotheses(
         if grow.fitted(sight, rival, grow.starts_of(singles[0])).fit.chi2 < singles[0].fit.chi2:
             singles = [grow.fitted(sight, rival, grow.starts_of(account)) for account in singles]
             singles.sort(key=lambda account: -account.nats)
-    grown = [grow.grown(sight, singles[0], known, others, kelvin)]
+    grown = [grow.grown(sight, singles[0], known, others, case)]
     second = next((account for account in singles[1:] if not _within(account, grown[0])), None)
     if second is not None and second.nats > 0.5 * grown[0].nats:
-        grown.append(grow.grown(sight, second, known, others, kelvin))
+        grown.append(grow.grown(sight, second, known, others, case))
     return [*grown, *(account for account in singles if not any(_within(account, other) for other in grown))]
 
 

@@ -22,6 +22,7 @@ class Scatter:
     two_theta_deg, intensity, variance, variation   (n,); variation is the azimuthal one, zeros where there is none
     measured       (n,) whether the point was measured at all
     over_stated    scatter seen over the one stated, as a ratio of variances; 1 for honest counts
+    reweighted     whether the variance stated was set aside for the one seen
     """
 
     two_theta_deg: FloatArray
@@ -30,6 +31,7 @@ class Scatter:
     variation: FloatArray
     measured: np.ndarray
     over_stated: float
+    reweighted: bool
 
 
 def mad_sigma(values: FloatArray) -> float:
@@ -63,7 +65,7 @@ def judge(pattern: Pattern, from_deg: float = 0.0) -> Scatter | None:
     keep = 0.6 < ratio < 1.6 or (ratio <= 0.6 and (pattern.raw_counts is True or av is not None))
     factor = 1.0 if keep else max(ratio, 1e-12)
     floor = 1e-3 * float(np.median(stated[measured])) * factor + 1e-30
-    return Scatter(x, y, np.maximum(stated * factor, floor), spots, measured, ratio)
+    return Scatter(x, y, np.maximum(stated * factor, floor), spots, measured, ratio, not keep)
 
 
 def _even(

@@ -23,7 +23,7 @@ _MARGIN_DEG: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A pattern prepared: what all hypotheses are fitted to and judged by."""
+    """A pattern prepared: what all hypotheses are fitted to and judged by. The last two are `noise.Scatter`'s."""
 
     data: Data
     response: Response
@@ -32,6 +32,7 @@ class Sight:
     width: float
     narrow: float
     over_stated: float
+    reweighted: bool
 
     @property
     def step(self) -> float:
@@ -75,7 +76,7 @@ def prepare(observation: Observation, lowest_angstrom_inverse: float = 0.0) -> S
         return "nothing diffracts: no peak stands five sigma above the scatter of the pattern"
     variance = np.where(measured, scatter.variance * min(answer.excess**2, 4.0), response.MASKED)
     data = Data(x, net, variance, background.splines(x.size, 15.0 * width / step))
-    return Sight(data, answer, found, readings, width, narrow, scatter.over_stated)
+    return Sight(data, answer, found, readings, width, narrow, scatter.over_stated, scatter.reweighted)
 
 
 def lone_spots(scatter: noise.Scatter, net: FloatArray, step: float) -> BoolArray:
