@@ -53,6 +53,8 @@ class Measurement:
     number        counts from 0 over the run
     setpoints     device and unit -> target, as "membrane_bar": 41.0; devices that are not named stay where they are
     settle_s      experiment time to wait once every set-point is reached
+    ramps         set-point -> fastest change on the way, in the device's unit per second; the station's own ramp, if
+                  it is slower, and every set-point that is not named keep to the station's
     """
 
     number: int
@@ -60,6 +62,7 @@ class Measurement:
     exposures: tuple[Exposure, ...]
     settle_s: float = 0.0
     expects: Conditions = Conditions()
+    ramps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,10 @@ class Desk:
         )  # fmt: skip
 
     def simulators(self, *options: object, station: str = "station.toml") -> tuple[Running, dict[str, dict[str, str]]]:
-        """`rocksalt simulate`, ready."""
+        """`rocksalt simulate`, ready; the detector wakes up at once."""
+        if "--faults" not in options:
+            (self.here / "quick.toml").write_text("[detector]\ninitialize_s = 0.0\n")
+            options = (*options, "--faults", "quick.toml")
         running = self.start("simulate", station, *options)
         line = until("a ready line", lambda: running.out.read_text() or running.process.poll() is not None)
         assert line is not True, running.err.read_text()
@@ -218,6 +221,11 @@ class Desk:
                 except OSError:
                     continue
         return found
+
+    def child(self, of: Running, word: str) -> int:
+        """The pid of the child whose command line has this word."""
+        children = Path(f"/proc/{of.pid}/task/{of.pid}/children").read_text().split()
+        return next(int(pid) for pid in children if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def nothing_is_left(self, within_s: float = 10.0) -> None:
         """No process, no socket, no lock."""

@@ -111,7 +111,7 @@ def test_a_virtual_run_is_stopped_in_good_order_too(desk: Desk) -> None:
 
 def test_the_pressure_is_held_where_it_stands(desk: Desk) -> None:
     """Stopped in the middle of a move: the membrane neither goes on to its target nor is let go."""
-    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"))
+    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"), ("seconds = 1.0", "seconds = 0.1"))
     simulators, devices = desk.simulators("--any-port", "--truth", desk.truth)
     desk.at(devices)
     run = desk.start("run", "campaign.toml", "--station", "connected.toml", "--data", "data", "--run", "night")

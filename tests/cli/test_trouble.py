@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import socket
 from collections.abc import Iterator
@@ -45,9 +44,9 @@ def test_an_instrument_that_never_answers_is_named_with_question_and_deadline(de
 
 def test_an_instrument_that_dies_holds_the_run_and_lets_it_go_on_when_it_is_back(desk: Desk) -> None:
     """The membrane's controller is switched off and on: held, named, found again, released; then a person stops it."""
-    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"))
+    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"), ("seconds = 1.0", "seconds = 0.1"))
     membrane, first = desk.simulators("--any-port", "--only", "membrane")
-    others, rest = desk.simulators(
+    _, rest = desk.simulators(
         "--any-port", "--only", "temperature", "--only", "interlock", "--only", "detector", "--truth", desk.truth
     )
     desk.at(first | rest)
@@ -103,14 +102,13 @@ def test_a_killed_model_is_passed_over_and_the_run_goes_on(desk: Desk) -> None:
     desk.nothing_is_left()
 
 
-def test_simulated_instruments_that_vanish_leave_a_run_that_can_be_stopped(desk: Desk) -> None:
+def test_simulated_instruments_that_vanish_end_the_run_since_they_cannot_come_back(desk: Desk) -> None:
     run = desk.run(speed=60)
     desk.comes("intend", 2)
-    mine = [line for line in os.popen("ps -eo pid=,ppid=,args=").read().splitlines() if "simulate" in line]
-    simulator = next(int(line.split()[0]) for line in mine if line.split()[1] == str(run.pid))
-    Running.signal_process(simulator, KILL)
-    answers(run.ends(), 1, "the simulated instruments ended")
+    Running.signal_process(desk.child(run, "simulate"), KILL)
+    answers(run.ends(), 1, "failed: the simulated instruments ended; but could not be made safe: interlock")
     assert desk.summary()["status"] == "failed"
+    desk.nothing_is_left()
 
 
 @contextmanager
@@ -129,7 +127,7 @@ def test_a_disk_that_takes_no_more_ends_the_run_with_the_shutter_closed(desk: De
     """12 kB are too little for the journal, 300 kB for the frames."""
     simulators, devices = desk.simulators("--any-port", "--truth", desk.truth)
     desk.at(devices)
-    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"))
+    desk.campaign(("settle_s = 5.0", "settle_s = 0.0"), ("seconds = 1.0", "seconds = 0.1"))
     with files_of_at_most(size):
         run = desk.start(*CONNECTED)
     answers(run.ends(), 1, "File too large|not on disk|could not be written")

@@ -134,7 +134,8 @@ def one_measurement(
 ) -> None:
     """Do what a loop would do, and book it."""
     wanted, started = decision.measurement, history.now_s
-    ramp = station.devices["membrane"].ramp or 1.0
+    ramp = wanted.ramps["membrane_bar"]
+    assert ramp <= (station.devices["membrane"].ramp or 1.0)
     seconds = cell.go(wanted.setpoints["membrane_bar"], ramp)
     exposed = sum(exposure.seconds * exposure.count for exposure in wanted.exposures)
     cell.wait(wanted.settle_s + exposed / 2)

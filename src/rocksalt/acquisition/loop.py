@@ -88,7 +88,7 @@ class Acquisition:
                 await self.gate.passed()
 
     async def _measure(self, measurement: Measurement) -> None:
-        await self.station.go_to(measurement.setpoints, self._reached)
+        await self.station.go_to(measurement.setpoints, measurement.ramps, self._reached)
         await self.clock.sleep(measurement.settle_s)
         await self.gate.passed()
         readings = await self._read()

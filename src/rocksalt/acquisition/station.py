@@ -54,13 +54,18 @@ class Station:
                 raise outcome
         return failures
 
-    async def go_to(self, setpoints: Mapping[str, float], reached: Callable[[str, float], None]) -> None:
-        """Move to the set-points, one after the other in the order given; `reached` is told of each arrival."""
+    async def go_to(
+        self, setpoints: Mapping[str, float], ramps: Mapping[str, float], reached: Callable[[str, float], None]
+    ) -> None:
+        """Move to the set-points, one after the other in the order given; `reached` is told of each arrival.
+
+        ramps: the fastest change that is wanted, by set-point; the station's own ramps hold as well.
+        """
         for name, target in setpoints.items():
             device = self._settables.get(name)
             if device is None:
                 raise NoSuchDevice(f"{name}: no such set-point; the station has {', '.join(sorted(self._settables))}")
-            await device.set(target)
+            await device.set(target, ramp_per_s=ramps.get(name))
             reached(name, target)
 
     async def readings(self) -> list[Reading]:

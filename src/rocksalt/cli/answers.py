@@ -45,9 +45,9 @@ _CONFIGURATION_ERRORS = frozenset(
         "Usage",
     }
 )
-_FAILURES = frozenset({"DeviceError", "ChildFailed", "NotClosed", "StillRunning"})
+_FAILURES = frozenset({"DeviceError", "NoAnswer", "ChildFailed", "NotClosed", "StillRunning"})
 _STOPS = frozenset({"NotBegun", "Interrupted"})
-_WITH_A_PLACE = frozenset({"StationBusy", "LockFolderRefused"})
+_WITH_A_PLACE = frozenset({"NoAnswer", "StationBusy", "LockFolderRefused"})
 
 
 class Usage(ValueError):

@@ -24,7 +24,7 @@ from rocksalt.daemon.processes import ChildFailed
 from rocksalt.daemon.run import make_devices
 from rocksalt.daemon.station_lock import StationBusy, station_lock
 from rocksalt.daemon.stopping import Stopping
-from rocksalt.devices import Detector, Device, DeviceError, Enclosure, Readable, Settable
+from rocksalt.devices import Detector, Device, DeviceError, Enclosure, LinkLost, Readable, Settable
 from rocksalt.devices.links import RealWires
 from rocksalt.messages import Channel, ChannelClosed
 from rocksalt.time import Clock, ExperimentClock
@@ -44,9 +44,9 @@ def probe(station_file: Path, stopping: Stopping) -> tuple[list[Result], int]:
             result: Result = {"device": device.name}
             try:
                 with station_lock(station, "rocksalt devices", only=(device.name,)):
-                    await device.connect()
+                    await _connect(device, station)
                     result["identity"] = device.identified
-            except (DeviceError, StationBusy) as error:
+            except (DeviceError, StationBusy, NoAnswer) as error:
                 result["error"] = str(error)
             finally:
                 await device.close()
@@ -92,8 +92,8 @@ def do(
                 if verb == "expose":
                     return await _expose(device, station, clock, frames=frames, exposure_s=exposure_s, out=out)
                 if verb == "set":
-                    return await _set(device, value), 0
-                await device.connect()
+                    return await _set(device, station, value), 0
+                await _connect(device, station)
                 return await _VERBS[verb](device), 0
             finally:
                 await device.close()
@@ -144,6 +144,24 @@ def _no_driver(station: Read[Station], name: str) -> Problem:
     )
 
 
+class NoAnswer(RuntimeError):
+    """An instrument that can't be reached, with the place of its address."""
+
+
+async def _connect(device: Device, station: Read[Station]) -> None:
+    try:
+        await device.connect()
+    except LinkLost as error:
+        link = station.value.devices[device.name].link
+        problem = station.source.problem(
+            ("devices", device.name, "link"),
+            str(error),
+            "is it switched on, and is this its address? simulated instruments are started by rocksalt simulate",
+            shown(str(link)),
+        )
+        raise NoAnswer(str(problem)) from error
+
+
 async def _identify(device: Device) -> Result:
     return {"device": device.name, "identity": device.identified}
 
@@ -157,12 +175,12 @@ async def _read(device: Device) -> Result:
     return {"device": device.name, **{reading.name: reading.value for reading in readings}, "state": device.state}
 
 
-async def _set(device: Device, value: str | None) -> Result:
+async def _set(device: Device, station: Read[Station], value: str | None) -> Result:
     """What can be refused is refused before the instrument hears of it; a move that is broken off is stopped."""
     if isinstance(device, Enclosure):
         if value not in ("open", "closed"):
             raise Usage(f"{device.name} can be set to open or closed, not to {value!r}")
-        await device.connect()
+        await _connect(device, station)
         await (device.open_shutter() if value == "open" else device.close_shutter())
         return await _read(device)
     if not isinstance(device, Settable):
@@ -173,7 +191,7 @@ async def _set(device: Device, value: str | None) -> Result:
         what = "nothing" if value is None else repr(value)
         raise Usage(f"set {device.name} to a number in {device.unit}; {what} was given") from None
     device.settings.limits.check(device.name, target, device.unit)
-    await device.connect()
+    await _connect(device, station)
     try:
         await device.set(target)
     except asyncio.CancelledError:
@@ -223,7 +241,7 @@ async def _expose(
     folder = out.resolve()
     config = station.value.devices[device.name]
     assert config.shape is not None
-    await device.connect()  # before anything is made
+    await _connect(device, station)  # before anything is made
     made = [folder / name for name in ("frames", "logs")]
     try:
         for inside in made:

@@ -145,18 +145,21 @@ def run_campaign(request: Request, stopping: Stopping) -> Outcome:
     now = date_now()
     name = request.name or f"{campaign.value.campaign}-{now:%Y%m%d-%H%M%S}"
     path = run_folder.refuse_taken(request.data, name)
+    player: int | None = None
     with ExitStack() as held, ExitStack() as instruments:
         if mode == "real":
             held.enter_context(station_lock(station, f"the live run {path.resolve()}"))
         if mode == "simulate":  # free ports, and instruments of our own: there is nothing to lock
-            urls = instruments.enter_context(_simulators(request))
+            urls, player = instruments.enter_context(_simulators(request))
             station = Read(station.value.at(urls), station.source)
         if stopping.why:
             raise NotBegun(f"{stopping.why} before the run began: nothing was made")
         folder = run_folder.make(request.data, name)
         try:
             held.enter_context(living(folder.path))
-            return _conduct(_plan(request, campaign, station, folder, mode), request, stopping, now, instruments)
+            return _conduct(
+                _plan(request, campaign, station, folder, mode), request, stopping, now, instruments, player
+            )
         except BaseException:
             run_folder.discard_unbegun(folder)
             raise
@@ -189,7 +192,10 @@ def _plan(
     )
 
 
-def _conduct(plan: Plan, request: Request, stopping: Stopping, now: datetime, instruments: ExitStack) -> Outcome:
+def _conduct(
+    plan: Plan, request: Request, stopping: Stopping, now: datetime, instruments: ExitStack, player: int | None
+) -> Outcome:
+    """Run, let go of the instruments, close the folder."""
     from rocksalt.daemon.real import run_real
     from rocksalt.monitor.closing import close_run, open_run
     from rocksalt.monitor.terminal import Terminal
@@ -201,7 +207,9 @@ def _conduct(plan: Plan, request: Request, stopping: Stopping, now: datetime, in
             ended = _virtual(plan, request, terminal.listen, stopping)
         else:
             speed = request.speed if plan.mode == "simulate" else 1.0
-            ended = asyncio.run(run_real(plan, speed=speed, listen=terminal.listen, stopping=stopping))
+            ended = asyncio.run(
+                run_real(plan, speed=speed, listen=terminal.listen, stopping=stopping, simulators=player)
+            )
         instruments.close()
         try:
             closed = close_run(path)
@@ -299,8 +307,8 @@ def read_faults(path: Path | None, station: Station) -> Mapping[str, Mapping[str
 
 
 @contextmanager
-def _simulators(request: Request) -> Iterator[dict[str, dict[str, str]]]:
-    """`rocksalt simulate` as a process of its own; it ends with us, however we end. Yields the addresses as URLs."""
+def _simulators(request: Request) -> Iterator[tuple[dict[str, dict[str, str]], int]]:
+    """`rocksalt simulate` as a process of its own; it ends with us, however we end. Yields the addresses as URLs, and its pid."""
     command = [
         sys.executable, "-m", "rocksalt", "simulate", str(request.station), "--any-port", "--until-eof",
         "--twin-seed", str(request.twin_seed), "--speed", str(request.speed),
@@ -327,7 +335,7 @@ def _simulators(request: Request) -> Iterator[dict[str, dict[str, str]]]:
             raise RuntimeError(f"the simulated instruments did not start: their process ended with status {status}")
         from rocksalt.cli.simulating import Hosted
 
-        yield Hosted(json.loads(line)["devices"]).urls()
+        yield Hosted(json.loads(line)["devices"]).urls(), process.pid
     finally:
         process.stdin.close()
         try:

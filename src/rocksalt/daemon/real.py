@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 from rocksalt.daemon.living import tell_processes
 from rocksalt.daemon.processes import child
@@ -17,8 +17,17 @@ from rocksalt.storage.journal import Entry
 from rocksalt.time import ExperimentClock
 
 
-async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None], stopping: Stopping) -> Ended:
+async def run_real(
+    plan: Plan,
+    *,
+    speed: float,
+    listen: Callable[[Entry], None],
+    stopping: Stopping,
+    simulators: int | None = None,
+) -> Ended:
     """Conduct a run on whoever listens at the station's addresses. The caller holds the station's lock.
+
+    simulators   pid of the process that plays the instruments; it can't come back, so the run fails when it ends
 
     Raises ChildFailed when a process of the run does not come up; the journal has not begun then.
     """
@@ -56,7 +65,27 @@ async def run_real(plan: Plan, *, speed: float, listen: Callable[[Entry], None],
         )
         # A wish that is older than the run stops it as it begins: it leaves a journal and a summary like any other.
         stopping.obeyed_by(lambda why: loop.call_soon_threadsafe(run.stop, why))
+        if simulators is not None:
+            stack.enter_context(_watched(simulators, lambda: run.fail("the simulated instruments ended")))
         try:
             return await run.conduct()
         finally:
             stopping.obeyed_by(None)
+
+
+@contextmanager
+def _watched(pid: int, ended: Callable[[], None]) -> Iterator[None]:
+    """Call `ended` when the process ends."""
+    loop = asyncio.get_running_loop()
+    handle = os.pidfd_open(pid)
+
+    def gone() -> None:
+        loop.remove_reader(handle)
+        ended()
+
+    loop.add_reader(handle, gone)
+    try:
+        yield
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)

@@ -40,6 +40,10 @@ BEAT_S = 0.5  # wire seconds between heartbeats to the interlock
 UNSAFE_ENDS = frozenset({"blow_out"})
 
 
+class NotThere(RuntimeError):
+    """Instruments that did not answer as the run began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to be run: the two files, the folder, the seed, and the parts that decide.
@@ -141,7 +145,7 @@ class Run:
         self.devices = make_devices(plan.station, plan.drivers, wires, clock)
         self.station = Station(self.devices)
         self._writer_channel, self._model_channel = writer, model
-        self._stop_why = ""
+        self._stop_why = self._fail_why = ""
         self._unwritten = ""
         self._working: asyncio.Task[Finish] | None = None
 
@@ -151,6 +155,12 @@ class Run:
             return
         self._stop_why = why
         if self._working is not None:
+            self._working.cancel()
+
+    def fail(self, why: str) -> None:
+        """End the run as failed, in the same good order: what it stands on is gone."""
+        self._fail_why = self._fail_why or why
+        if self._working is not None and not self._stop_why:
             self._working.cancel()
 
     async def conduct(self) -> Ended:
@@ -188,7 +198,7 @@ class Run:
 
     async def _work_to_an_end(self) -> Ended:
         self._working = asyncio.create_task(self._work(), name="work")
-        if self._stop_why:
+        if self._stop_why or self._fail_why:
             self._working.cancel()
         status: Status
         try:
@@ -198,10 +208,10 @@ class Run:
         except EnvelopeLeft as error:
             status, why = "safe", str(error)
         except asyncio.CancelledError:
-            if not self._stop_why:
+            if not (self._stop_why or self._fail_why):
                 raise
-            status, why = "stopped", self._stop_why
-        except (DeviceError, StoreFailed) as error:
+            status, why = ("stopped", self._stop_why) if self._stop_why else ("failed", self._fail_why)
+        except (DeviceError, StoreFailed, NotThere) as error:
             # A stop may find a line broken on its way out: what the person asked for is still what happened.
             status, why = ("stopped", self._stop_why) if self._stop_why else ("failed", str(error))
         except Exception as error:  # a fault of the program itself: the station is made safe all the same
@@ -213,7 +223,7 @@ class Run:
         if failures:
             for failure in failures:
                 self.journal.append("alarm", what=str(failure))
-            raise failures[0]
+            raise NotThere("; ".join(map(self._at_its_place, failures)))
         for device in self.devices.values():
             self.journal.append("connected", device=device.name, identity=device.identified, facts=dict(device.facts))
         await self._find()
@@ -234,6 +244,11 @@ class Run:
         )
         await self._begin_model()
         return await loop.go_round()
+
+    def _at_its_place(self, failure: DeviceError) -> str:
+        source = self.plan.station.source
+        line = source.line(("devices", failure.device, "link"))
+        return f"{failure}: is it switched on, and at the address of {source.path}:{line}?"
 
     async def _find(self) -> None:
         """Where everything stands before anything is moved: a policy must not take a loaded cell for an empty one."""
@@ -271,7 +286,7 @@ class Run:
         await self.station.close()
         if failures:
             status = "failed" if status == "finished" else status
-            if str(failures[0]) not in why:
+            if not any(str(failure) in why for failure in failures):
                 why = f"{why}; but could not be made safe: {failures[0]}"
         with self._writing():
             self.state.becomes(status, why)

@@ -45,27 +45,30 @@ class Settable(Readable):
     async def _learn(self) -> None:
         self.own_limits = await self._limits()
 
-    async def set(self, target: float) -> None:
+    async def set(self, target: float, *, ramp_per_s: float | None = None) -> None:
         """Move to target (in `unit`) within limits and ramp; returns when there.
+
+        ramp_per_s: a slower ramp than the station's, in `unit` per second; a faster one is not obeyed.
 
         Raises OutOfLimits before anything reaches the wire; RampTooFast; Refused; LinkLost (no answer by an I/O
         deadline); NotReached (experiment time); Stopped.
         """
         self.settings.limits.check(self.name, target, self.unit)
         self.own_limits.check(self.name, target, self.unit)
-        await self._moving(self._go(float(target)), f"the move to {target:g} {self.unit}")
+        await self._moving(self._go(float(target), ramp_per_s), f"the move to {target:g} {self.unit}")
 
-    async def _go(self, target: float) -> None:
-        ramp = await self._agree_on_ramp()
+    async def _go(self, target: float, ramp_per_s: float | None) -> None:
+        ramp = await self._agree_on_ramp(ramp_per_s)
         start: float = await self._noticing(self._read)
         await self._noticing(self._set, target)
         travel_s = abs(target - start) / ramp if ramp else 0.0
         await self._arrive(target, within_s=1.1 * travel_s + self.margin_s)
 
-    async def _agree_on_ramp(self) -> float | None:
-        wanted = self.settings.ramp
-        if wanted is None:
+    async def _agree_on_ramp(self, slower: float | None) -> float | None:
+        asked = [ramp for ramp in (self.settings.ramp, slower) if ramp is not None]
+        if not asked:
             return None
+        wanted = min(asked)
         reported: float = await self._noticing(self._set_ramp, wanted)
         if not 0 < reported <= wanted * 1.001:
             raise RampTooFast(

@@ -53,8 +53,8 @@ def afford(
                 f"{campaign.envelope.dose_gy:.3g} Gy",
                 wish.reason,
             )
-    settle_s, slow = _settling(bar, at)
-    takes_s = abs(bar - at.bar) / at.membrane.ramp_bar_per_s + settle_s + rules.frames * seconds + at.overhead_s
+    settle_s, ramp = campaign.transition.settle_s, at.ramp_bar_per_s
+    takes_s = abs(bar - at.bar) / ramp + settle_s + rules.frames * seconds + at.overhead_s
     budget_s = campaign.envelope.minutes * 60.0
     if now_s + takes_s > budget_s:
         return Finish(
@@ -74,9 +74,10 @@ def afford(
             setpoints={"membrane_bar": bar},
             exposures=(Exposure("detector", seconds, rules.frames),),
             settle_s=settle_s,
+            ramps={"membrane_bar": ramp},
             expects=Conditions(pressure_gpa=expected, dose_gy=dose, pressure_scale="load curve"),
         ),
-        wish.reason + shorter + slow,
+        wish.reason + shorter,
         wish.runner_up,
     )
 
@@ -84,30 +85,6 @@ def afford(
 def _shutter_s(at: Situation, ledger: DoseLedger) -> float:
     """Seconds that the shutter stands open beyond the frames, repeats included: the longest that the run has shown."""
     return max([_SHUTTER_S, *(ledger.seconds_of(dose) - exposed for dose, exposed in at.light)])
-
-
-def ramp_to_ask_for(at: Situation) -> float:
-    """Membrane ramp (bar/s) at which the sample's pressure rises at the envelope's rate: for the device's guard."""
-    return at.campaign.envelope.ramp_gpa_per_min / 60.0 / at.curve.careful_slope()
-
-
-def _settling(bar: float, at: Situation) -> tuple[float, str]:
-    """Seconds to settle (longer where a step would be too fast on the whole), and a warning on the ramp itself."""
-    settle_s = at.campaign.transition.settle_s
-    if same_bar(bar, at.bar):
-        return settle_s, ""
-    limit = at.campaign.envelope.ramp_gpa_per_min
-    rise = at.curve.rise(bar)
-    move_s = (bar - at.bar) / at.membrane.ramp_bar_per_s
-    settle_s = max(settle_s, (rise.value + _SIGMAS * rise.sigma) / limit * 60.0 - move_s)
-    allowed = ramp_to_ask_for(at)
-    if at.membrane.ramp_bar_per_s <= allowed * 1.001:
-        return settle_s, ""
-    instant = at.membrane.ramp_bar_per_s * at.curve.careful_slope() * 60.0
-    return settle_s, (
-        f" (while it moves, {at.membrane.ramp_bar_per_s:g} bar/s is about {instant:.1f} GPa/min; "
-        f"{allowed:.2f} bar/s would keep the envelope's {limit:g})"
-    )
 
 
 def at_the_top(at: Situation) -> Finish:

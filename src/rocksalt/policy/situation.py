@@ -25,7 +25,7 @@ _MOVING_SIGMAS = 2.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
     """bar is where the membrane was last sent; left is how many measurements count and minutes still allow;
-    light is (Gy booked, seconds asked for) of each measurement.
+    light is (Gy booked, seconds asked for) of each measurement; expected_slope is the station file's, GPa per bar.
     """
 
     looks: tuple[Seen, ...]
@@ -39,6 +39,7 @@ class Situation:
     campaign: Campaign
     light: tuple[tuple[float, float], ...]
     alarm: Alarm | None
+    expected_slope: float
 
     @classmethod
     def of(cls, campaign: Campaign, station: Station, history: History) -> Situation:
@@ -66,6 +67,7 @@ class Situation:
             overhead_s=overhead,
             campaign=campaign,
             alarm=watch(station.load_curve, looks),
+            expected_slope=station.load_curve.gpa_per_bar,
             light=tuple((point.dose_gy, exposed_s(point.measurement)) for point in history.points),
         )
 
@@ -76,6 +78,17 @@ class Situation:
     @property
     def resolved(self) -> tuple[Seen, ...]:
         return tuple(seen for seen in self.looks if seen.resolved)
+
+    @property
+    def ramp_bar_per_s(self) -> float:
+        """The membrane's ramp: the station's, or slower where the sample would rise faster than the envelope allows.
+
+        The sample may follow the gas at once, so it is the ramp itself that is bounded and not its mean over a
+        measurement; at the steeper of what was learned and what the station file expects, since a sample that is
+        turning makes the load curve look flatter than it is.
+        """
+        steepest = max(self.curve.careful_slope(), self.expected_slope)
+        return min(self.membrane.ramp_bar_per_s, self.campaign.envelope.ramp_gpa_per_min / 60.0 / steepest)
 
     @property
     def pressure_gpa(self) -> float:
@@ -154,7 +167,8 @@ def _overhead_s(history: History, looks: tuple[Seen, ...], membrane: Membrane, c
     before: float | None = None
     for point in history.points:
         bar = point.measurement.setpoints.get("membrane_bar", math.nan)
-        move_s = abs(bar - before) / membrane.ramp_bar_per_s if before is not None else 0.0
+        ramp = point.measurement.ramps.get("membrane_bar", membrane.ramp_bar_per_s)
+        move_s = abs(bar - before) / ramp if before is not None else 0.0
         known = move_s + point.measurement.settle_s + exposed_s(point.measurement)
         if math.isfinite(known):
             taken.append(max(point.done_s - point.started_s - known, 0.0))

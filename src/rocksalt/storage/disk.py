@@ -51,8 +51,14 @@ class RealFile:
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            # A full disk takes half a line. Left there, it would be damage in the middle once there is room again.
+            if part := len(data) - len(view):
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - part)
+            raise
         self._written += len(data)
 
     async def sync(self) -> None:
