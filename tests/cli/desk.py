@@ -89,6 +89,7 @@ class Desk:
     tmp: Path
     stack: ExitStack = field(default_factory=ExitStack)
     started: int = 0
+    runs: list[Running] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         (self.here / "runtime").mkdir(mode=0o700)
@@ -158,7 +159,10 @@ class Desk:
             )  # fmt: skip
         self.stack.callback(process.wait)
         self.stack.callback(process.kill)
-        return Running(process, out, err)
+        running = Running(process, out, err)
+        if arguments[0] == "run":
+            self.runs.append(running)
+        return running
 
     def rocksalt(self, *arguments: object) -> Said:
         """The program, from its start to its end."""
@@ -199,7 +203,11 @@ class Desk:
 
     def comes(self, kind: str, times: int = 1, name: str = "night") -> None:
         """Wait for a journal line of this kind."""
-        until(f"{times} x {kind} in the journal", lambda: self.kinds(name).count(kind) >= times)
+        until(f"{times} x {kind} in the journal", lambda: self.kinds(name).count(kind) >= times or self._over())
+        assert self.kinds(name).count(kind) >= times, self.runs[-1].ends()
+
+    def _over(self) -> bool:
+        return bool(self.runs) and self.runs[-1].process.poll() is not None
 
     def summary(self, name: str = "night") -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder(name) / "summary.json").read_text())

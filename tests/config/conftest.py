@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-CONFIG = Path(__file__).resolve().parents[2] / "config"
+FILES = Path(__file__).resolve().parent / "files"  # of their own: messages name lines, and the shipped files change
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working folder: my-dac.toml, simulated-dac.poni and kbr.toml are copies of the real files."""
+    """The working folder: my-dac.toml, simulated-dac.poni and kbr.toml are copies of files as a user has them."""
     monkeypatch.chdir(tmp_path)
-    Path("my-dac.toml").write_text((CONFIG / "stations/simulated-dac.toml").read_text(encoding="utf-8"))
+    Path("my-dac.toml").write_text((FILES / "station.toml").read_text(encoding="utf-8"))
     Path("simulated-dac.poni").write_text("poni_version: 2.1\nDistance: 0.25\n")
-    Path("kbr.toml").write_text((CONFIG / "campaigns/kbr-transition.toml").read_text(encoding="utf-8"))
+    Path("kbr.toml").write_text((FILES / "campaign.toml").read_text(encoding="utf-8"))
     return tmp_path
 
 

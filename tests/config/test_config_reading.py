@@ -560,3 +560,11 @@ def test_an_error_without_a_problem_is_a_mistake_of_the_program():
 def test_the_same_problem_is_said_once():
     problem = Problem("a.toml", 3, "x", "1", "wrong")
     assert str(ConfigError([problem, problem])) == "a.toml:3  x = 1\n  wrong"
+
+
+def test_the_shipped_files_are_read_and_fit_each_other() -> None:
+    shipped = Path(__file__).resolve().parents[2] / "config"
+    for station in (shipped / "stations").glob("*.toml"):
+        read_station(station)
+    for campaign in (shipped / "campaigns").glob("*.toml"):
+        read_campaign(campaign)

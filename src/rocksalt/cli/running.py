@@ -308,7 +308,7 @@ def read_faults(path: Path | None, station: Station) -> Mapping[str, Mapping[str
 
 @contextmanager
 def _simulators(request: Request) -> Iterator[tuple[dict[str, dict[str, str]], int]]:
-    """`rocksalt simulate` as a process of its own; it ends with us, however we end. Yields the addresses as URLs, and its pid."""
+    """`rocksalt simulate` as a process of its own; it ends with us, however we end. Yields URLs by device, and its pid."""
     command = [
         sys.executable, "-m", "rocksalt", "simulate", str(request.station), "--any-port", "--until-eof",
         "--twin-seed", str(request.twin_seed), "--speed", str(request.speed),

@@ -94,7 +94,7 @@ def read(path: Path) -> Reading:
 
 
 def begun(path: Path) -> tuple[Entry, ...]:
-    """The good entries of a run's journal, its first line among them. Raises as `read`; BadJournal without that line."""
+    """The good entries of a run's journal, its first line among them. Raises as `read`; BadJournal without it."""
     entries = read(path).entries
     if not entries or entries[0].kind != "begun":
         raise BadJournal(f"{path}:1: the line that begins a journal is not there: nothing says what this run was")
