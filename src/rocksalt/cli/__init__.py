@@ -7,12 +7,16 @@ Everything heavy is imported inside the commands: `rocksalt --help` answers at o
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rocksalt.daemon.stopping import Stopping
 
 app = typer.Typer(
     name="rocksalt",
@@ -41,23 +45,36 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _broken_off(number: int, frame: object) -> None:
+    say("rocksalt: stopped by Ctrl-C")
+    sys.exit(3)
+
+
 def main() -> None:
     """The entry point: errors become one readable message and an exit status."""
     debug = "--debug" in sys.argv[1:]
     from rocksalt.cli.answers import answer
 
     try:
+        signal.signal(signal.SIGINT, _broken_off)  # typer would make exit status 1 of it
         app(standalone_mode=True)
     except SystemExit:
         raise
-    except KeyboardInterrupt:
-        sys.exit(3)
     except Exception as error:
         if debug:
             raise
         message, status = answer(error)
         say(message)
         sys.exit(status)
+
+
+def _listening() -> Stopping:
+    """Hear Ctrl-C and SIGTERM from here on: before the heavy imports, which take longer than a second thought."""
+    from rocksalt.daemon.stopping import Stopping
+
+    stopping = Stopping()
+    stopping.listen()
+    return stopping
 
 
 @app.command()
@@ -71,20 +88,20 @@ def run(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of everything the daemon leaves to chance.")] = 0,
     twin_seed: Annotated[int, typer.Option("--twin-seed", min=0, help="Seed of the simulated sample.")] = 0,
     truth: Annotated[Path | None, typer.Option("--truth", help="Write what the simulated sample truly did.")] = None,
-    speed: Annotated[float, typer.Option("--speed", help="Experiment seconds a second, with --simulate.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option("--speed", help="Experiment seconds a second, for simulated instruments.")
+    ] = 1.0,
     faults: Annotated[Path | None, typer.Option("--faults", help="Faults of the simulated instruments.")] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run a campaign on a station."""
+    stopping = _listening()
     from rocksalt.cli.running import Request, run_campaign
-    from rocksalt.daemon.stopping import Stopping
 
     request = Request(
         campaign, station, data, name, simulate, virtual, seed, twin_seed, truth, speed, faults, quiet=as_json
     )
-    stopping = Stopping()
-    stopping.listen()
     outcome = run_campaign(request, stopping)
     stopping.deafen()
     if as_json:
@@ -105,11 +122,9 @@ def simulate(
     debug: Debug = False,
 ) -> None:
     """Play the instruments of a station, on 127.0.0.1, until SIGTERM. Prints one line of JSON when ready."""
+    stopping = _listening()
     from rocksalt.cli.running import serve_simulators
-    from rocksalt.daemon.stopping import Stopping
 
-    stopping = Stopping()
-    stopping.listen()
     serve_simulators(
         station, only or [], twin_seed=twin_seed, speed=speed, faults=faults, truth=truth, any_port=any_port,
         until_eof=with_parent, stopping=stopping,
@@ -132,11 +147,9 @@ def check(
 @app.command()
 def devices(station: StationFile, as_json: Json = False, debug: Debug = False) -> None:
     """Connect to every instrument of a station and say who answers."""
+    stopping = _listening()
     from rocksalt.cli.probing import probe
-    from rocksalt.daemon.stopping import Stopping
 
-    stopping = Stopping()
-    stopping.listen()
     results, status = probe(station, stopping)
     if as_json:
         print(json.dumps({"devices": results}))
@@ -171,11 +184,9 @@ def device(
     debug: Debug = False,
 ) -> None:
     """Talk to one instrument of a station."""
+    stopping = _listening()
     from rocksalt.cli.probing import do
-    from rocksalt.daemon.stopping import Stopping
 
-    stopping = Stopping()
-    stopping.listen()
     result, status = do(
         station,
         name,

@@ -140,6 +140,11 @@ def run_campaign(request: Request, stopping: Stopping) -> Outcome:
         "virtual" if request.virtual else "simulate" if request.simulate else "real"
     )
     campaign, station = read_both(request.campaign, request.station, simulated=mode != "real")
+    if request.speed != 1.0 and station.value.twin is None:
+        raise Usage(
+            f"--speed {request.speed:g}: {station.source.path} has no table [twin], and real instruments run at their "
+            "own speed"
+        )
     _refuse_truth(request.truth)
     read_faults(request.faults, station.value)
     now = date_now()
@@ -206,9 +211,8 @@ def _conduct(
         if plan.mode == "virtual":
             ended = _virtual(plan, request, terminal.listen, stopping)
         else:
-            speed = request.speed if plan.mode == "simulate" else 1.0
             ended = asyncio.run(
-                run_real(plan, speed=speed, listen=terminal.listen, stopping=stopping, simulators=player)
+                run_real(plan, speed=request.speed, listen=terminal.listen, stopping=stopping, simulators=player)
             )
         instruments.close()
         try:
@@ -226,8 +230,8 @@ def _refuse_contradictions(request: Request) -> None:
     if request.simulate and request.virtual:
         raise Usage("--simulate and --virtual: simulated instruments run on real sockets or in virtual time, not both")
     refuse_speed(request.speed)
-    if request.speed != 1.0 and not request.simulate:
-        raise Usage("--speed goes with --simulate: real instruments run at their own speed, virtual time has none")
+    if request.speed != 1.0 and request.virtual:
+        raise Usage("--speed and --virtual: virtual time has no speed, it jumps")
     simulated = request.simulate or request.virtual
     for option, given in (("--truth", request.truth), ("--faults", request.faults)):
         if given is not None and not simulated:
@@ -308,7 +312,7 @@ def read_faults(path: Path | None, station: Station) -> Mapping[str, Mapping[str
 
 @contextmanager
 def _simulators(request: Request) -> Iterator[tuple[dict[str, dict[str, str]], int]]:
-    """`rocksalt simulate` as a process of its own; it ends with us, however we end. Yields URLs by device, and its pid."""
+    """`rocksalt simulate` as a process of its own; it ends with us, whatever ends us. Yields URLs and pid."""
     command = [
         sys.executable, "-m", "rocksalt", "simulate", str(request.station), "--any-port", "--until-eof",
         "--twin-seed", str(request.twin_seed), "--speed", str(request.speed),
