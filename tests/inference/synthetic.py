@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +42,14 @@ def diamond_cell_pattern(
     spikes: int = 0,
     gradient_gpa: float = 0.1,
     points: int = 2000,
+    strain: Callable[[str, float], float] | None = None,
 ) -> Pattern:
     """A pattern as from a diamond cell: `contrast` is the highest line over the background under it.
 
     counts       detected in one bin at the background's maximum, so that intensity scatters by its square root
     line_error   relative spread of each line's intensity; gasket: height of rhenium over the highest sample line
     spikes       diamond spots that leak through, each a narrow spike with the azimuthal variation of a spot
+    strain       relative change of the spacing of a line, by its label and its theta in radians
     """
     x = np.linspace(2.0, 16.0, points)
     level = 0.25 + 0.6 * np.exp(-((x - 2.0) / 2.5)) + 0.5 * np.exp(-0.5 * ((x - 11.0) / 3.5) ** 2)
@@ -55,14 +57,16 @@ def diamond_cell_pattern(
     stretch, skew = 1.0 + rng.normal(0.0, 1e-4), rng.normal(0.0, 0.08)
     lines = np.zeros_like(x)
     for (salt, kind), fraction in cell.fractions.items():
-        row = tables.phase(salt, kind)
+        row = eos.extrapolated(tables.phase(salt, kind))
         a = float(eos.cell_angstrom(row, cell.pressure_gpa)) * stretch
         bulk = float(eos.bulk_modulus_gpa(row, a**3))
         found = structure.lines(row, a, WAVELENGTH, 18.0)
         theta = np.radians(found.two_theta_deg / 2.0)
         strength = found.intensity_per_volume / (np.sin(theta) * np.sin(2.0 * theta)) * fraction
         strength = strength * np.exp(rng.normal(0.0, line_error, strength.size))
-        for at, s in zip(found.two_theta_deg, strength, strict=True):
+        stretched = np.array([strain(*line) for line in zip(found.labels, theta, strict=True)]) if strain else 0.0
+        centres = np.degrees(2.0 * np.arcsin(np.sin(theta) / (1.0 + stretched)))
+        for at, s in zip(centres, strength, strict=True):
             smear = np.degrees(2.0 * np.tan(np.radians(at / 2.0))) * gradient_gpa / (3.0 * bulk)
             lines += s * skewed(x, at, float(np.hypot(0.055, 2.35 * smear)), skew, 1.25)
     highest = lines.max() if lines.max() > 0.0 else 1.0

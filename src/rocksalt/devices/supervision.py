@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from rocksalt.devices.device import Device, Readable, State
 from rocksalt.devices.enclosure import Enclosure
-from rocksalt.devices.errors import DeviceError
+from rocksalt.devices.errors import DeviceError, LinkLost
 
 FIRST_S, FACTOR, LONGEST_S = 0.2, 2.0, 10.0  # back-off, wire seconds
 
@@ -47,7 +47,7 @@ class Supervisor:
             )
 
     async def _bring_back(self, device: Device) -> None:
-        wait_s = FIRST_S
+        wait_s, told = FIRST_S, ""
         while True:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * FACTOR, LONGEST_S)
@@ -59,7 +59,10 @@ class Supervisor:
                         f"{reading.name} {reading.value:g} {reading.unit}".rstrip()
                         for reading in await device.readings()
                     )
-            except DeviceError:
+            except DeviceError as error:
+                if not isinstance(error, LinkLost) and str(error) != told:
+                    told = str(error)  # somebody answers, and it is not what was lost: waiting alone won't mend that
+                    self._lost(device, told)
                 continue
             del self._tasks[device.name]
             self._back(device, what)

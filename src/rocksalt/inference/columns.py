@@ -36,13 +36,24 @@ class Data:
 
 @dataclass(slots=True)
 class Shape:
-    """The parameters that enter non-linearly: ln a and strain width (degrees) of each phase, and what all share."""
+    """The parameters that enter non-linearly: ln a and strain width (degrees) of each phase, and what all share.
+
+    stress_gpa   uniaxial stress t; it moves lines where `pulls`, the phases' Q per GPa (m,), are given (`stress.py`)
+    """
 
     log_a: FloatArray
     strain: FloatArray
     width: float
     mixing: float = 0.5
     shift: float = 0.0
+    stress_gpa: float = 0.0
+    pulls: tuple[FloatArray, ...] = ()
+
+    def pulled(self, p: int, d: FloatArray, here: np.ndarray, wavelength: float) -> FloatArray:
+        """Relative change of the spacings d (angstrom) of phase p's lines `here` by 1 GPa of stress."""
+        if not self.pulls:
+            return np.zeros_like(d)
+        return np.asarray((1.0 - 3.0 * (wavelength / (2.0 * d)) ** 2) * self.pulls[p][here])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class PhaseLines:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All columns. `moves` is (2 p + 3, n): by ln a and by strain of each phase, then width, mixing, shift; or None."""
+    """All columns. `moves`, if any, is (2 p + 4, n): by ln a and strain of each phase, width, mixing, shift, stress."""
 
     phases: tuple[PhaseLines, ...]
     spare: FloatArray
@@ -108,27 +119,29 @@ def draw(
     half = min(int(REACH * max([shape.width, *tops]) / step) + 1, x.size)
     canvas = _Canvas(x, half)
     count = len(templates)
-    moves = np.zeros((2 * count + 3, canvas.padded)) if areas is not None else None
+    moves = np.zeros((2 * count + 4, canvas.padded)) if areas is not None else None
     parasites = np.zeros((len(radiation.parasites), canvas.padded))
     drawn = []
     for p, template in enumerate(templates):
         a = float(np.exp(shape.log_a[p]))
-        angle = template.two_theta(a, radiation.main)
         here = masks[p]
         rows = np.zeros((int(here.sum()), canvas.padded))
-        ratio = template.ratio[here]
+        d = a * template.ratio[here]
+        pull = shape.pulled(p, d, here, radiation.main)
+        d = d * (1.0 + shape.stress_gpa * pull)
+        angle = 2.0 * np.degrees(np.arcsin(np.minimum(radiation.main / (2.0 * d), 1.0)))
         for wavelength, weight in radiation.components:
-            part = _Part.at(canvas, a * ratio, wavelength, shape, p, radiation.tube is not None)
+            part = _Part.at(canvas, d, wavelength, shape, p, radiation.tube is not None)
             rows[np.arange(rows.shape[0])[:, None], part.index] += weight * part.lines.value
             if moves is not None and areas is not None:
-                part.move(moves, p, count, weight * areas[p], canvas.padded)
+                part.move(moves, p, count, weight * areas[p], pull)
         for q, wavelength in enumerate(radiation.parasites):
             if areas is not None and rows.shape[0]:
-                part = _Part.at(canvas, a * ratio, wavelength, shape, p, True)
+                part = _Part.at(canvas, d, wavelength, shape, p, True)
                 parasites[q] += np.bincount(
                     part.index.ravel(), (areas[p][:, None] * part.lines.value).ravel(), canvas.padded
                 )
-        drawn.append(PhaseLines(here, angle[here], _widths(angle[here], shape, p), canvas.cut(rows)))
+        drawn.append(PhaseLines(here, angle, _widths(angle, shape, p), canvas.cut(rows)))
     spare = _spare(canvas, data.spare, shape)
     return Drawing(tuple(drawn), spare, canvas.cut(parasites), None if moves is None else canvas.cut(moves))
 
@@ -160,20 +173,22 @@ class _Part:
         index, points = canvas.windows(centres)
         return cls(index, _profiles(points, centres, widths, shape.mixing), tangent, arm)
 
-    def move(self, moves: FloatArray, p: int, count: int, areas: FloatArray, size: int) -> None:
+    def move(self, moves: FloatArray, p: int, count: int, areas: FloatArray, pull: FloatArray) -> None:
         """Adds what a change of each parameter does to the sum of the lines."""
         by_centre = areas[:, None] * self.lines.by_centre
         by_width = areas[:, None] * self.lines.by_width
         flat = self.index.ravel()
 
         def add(row: int, values: FloatArray) -> None:
-            moves[row] += np.bincount(flat, values.ravel(), size)
+            moves[row] += np.bincount(flat, values.ravel(), moves.shape[1])
 
-        add(p, by_centre * (-2.0 * self.tangent[:, None] * _DEGREES))
+        by_spacing = by_centre * (-2.0 * self.tangent[:, None] * _DEGREES)
+        add(p, by_spacing)
         add(count + p, by_width * self.tangent[:, None])
         add(2 * count, by_width)
         add(2 * count + 1, areas[:, None] * self.lines.by_mixing)
         add(2 * count + 2, by_centre * self.arm[:, None])
+        add(2 * count + 3, by_spacing * pull[:, None])
 
 
 def _profiles(points: FloatArray, centres: FloatArray, widths: FloatArray, mixing: float) -> Lines:

@@ -25,6 +25,8 @@ _TUBE_TOLERANCE_DEG: Final = 0.04  # a displaced sample
 _GROWTH: Final = 4.0  # nats that one more phase must bring
 _TOGETHER_GPA: Final = 0.35  # how far apart two structures of one salt may stand in one sample
 _SPARE: Final = 12
+_MOST_STRESS_GPA: Final = 0.3  # what a soft salt bears below 20 GPa; more is not stress but a wrong picture
+_NO_WORSE: Final = 1.05  # of chi2
 
 
 def tolerance(sight: Sight, beam: Radiation) -> float:
@@ -38,10 +40,13 @@ def fitted(
     starts: tuple[Start, ...],
     spare: tuple[float, ...] = (),
     tied: frozenset[str] = frozenset(),
+    *,
+    stressed: bool = False,
 ) -> Account:
-    """Fit and judge `starts`; `spare` degrees get a free line each."""
+    """Fit and judge `starts`; `spare` degrees get a free line each, and with `stressed` the lines a uniaxial stress."""
     data = replace(sight.data, spare=spare) if spare else sight.data
-    return evidence.account(refine(data, beam, starts, sight.narrow), data, sight.strongest, tied)
+    fit = refine(data, beam, starts, sight.narrow, stressed=stressed)
+    return evidence.account(fit, data, sight.strongest, tied)
 
 
 def starts_of(account: Account) -> tuple[Start, ...]:
@@ -66,15 +71,39 @@ def grown(
     alone = len([p for p in account.fit.phases if not p.template.nuisance]) == 1
     if alone and len(account.fit.phases) > 1:  # what the surroundings explain no longer hides the other structure
         account, tied = _with_sibling(sight, account, known, case, tied)
-    if account.left:
-        spare = tuple(peak.two_theta_deg for peak in account.left[:_SPARE])
-        again = fitted(sight, account.fit.radiation, starts_of(account), spare, tied)
-        before = account
-        account = replace(
-            again, left=before.left, left_share=before.left_share, nats=before.nats, minor=before.minor,
-            least=before.least,
-        )  # fmt: skip
-    return account
+    return _finished(sight, account, tied)
+
+
+def _finished(sight: Sight, account: Account, tied: frozenset[str]) -> Account:
+    """The last fit: peaks left over get lines of their own, and the stress is looked for. The balance stays as it was.
+
+    Not earlier: where a phase is still missing, a stress bends the lines of the others into its place.
+    """
+    spare = tuple(peak.two_theta_deg for peak in account.left[:_SPARE])
+    last = account
+    if spare:
+        last = fitted(sight, account.fit.radiation, starts_of(account), spare, tied)
+    if sight.stressed:
+        bent = fitted(sight, account.fit.radiation, starts_of(account), spare, tied, stressed=True)
+        if _is_believable(bent, last):
+            last = bent
+    return replace(
+        last, left=account.left, left_share=account.left_share, nats=account.nats, minor=account.minor,
+        least=account.least,
+    )  # fmt: skip
+
+
+def _is_believable(bent: Account, straight: Account) -> bool:
+    """Whether a fit with stress is no worse, refuses no phase that stood without, and found no more than salts bear."""
+    stress = bent.fit.stress
+    return (
+        stress is not None
+        and abs(stress.value) < _MOST_STRESS_GPA
+        and bent.fit.chi2 < _NO_WORSE * straight.fit.chi2
+        and all(
+            after.stands or not before.stands for after, before in zip(bent.verdicts, straight.verdicts, strict=True)
+        )
+    )
 
 
 def _one_more(

@@ -6,6 +6,7 @@ Search, fit, judge, grow: phases are added as long as the pattern asks for them;
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from rocksalt.crystals import tables
@@ -57,6 +58,7 @@ class PhysicsModel:
         if isinstance(sight, str):
             return referee.nothing(case, sight)
         beam = sight.radiations[0]
+        sight = replace(sight, stressed=salt is not None and beam.tube is None)
         known = templates.for_salts(beam, float(sight.data.two_theta[-1]), keys)
         others = () if beam.tube else templates.surroundings()
         accounts = _hypotheses(sight, known, others, case)

@@ -18,6 +18,7 @@ from rocksalt.values import Measured, PhaseEstimate
 
 _GEOMETRY: Final = 3e-4  # relative: wavelength and distance of a calibrated station
 _UNIAXIAL_GPA: Final = 0.03  # what a uniaxial stress of 0.05 GPa takes from the pressure of a soft salt (Singh 1998)
+_STRETCH: Final = 0.4  # of the stretch laid to stress: elastic constants, and whether grains share stress or strain
 _TUBE_GEOMETRY: Final = 3e-5  # relative: a goniometer's, once displacement is refined
 _SKEW: Final = 0.015  # of a line's width: how far asymmetry may move its centre
 _UNTRIED: Final = 0.15  # sigma of a fraction of 0 or 1 where the other structure could not be tried
@@ -35,10 +36,11 @@ def phases(case: Case, account: Account, verdicts: Sequence[Verdict]) -> tuple[P
         rest_sigma = float(np.sqrt(sum(w.phase.scale_sigma**2 for w in verdicts if w is not v)))
         share = _share(Measured(v.phase.scale, v.phase.scale_sigma), Measured(total - v.phase.scale, rest_sigma))
         geometry = (_TUBE_GEOMETRY if tube else _GEOMETRY) * v.phase.a
-        a_sigma = float(np.sqrt(v.phase.a_sigma**2 + geometry**2 + (_skew(v.phase) * v.phase.a) ** 2))
+        stretch = _STRETCH * v.phase.stretch * v.phase.a
+        a_sigma = float(np.sqrt(v.phase.a_sigma**2 + geometry**2 + (_skew(v.phase) * v.phase.a) ** 2 + stretch**2))
         row = tables.phase(v.phase.template.salt, v.phase.template.structure)
         pressure = pressure_of(row, v.phase.a, a_sigma, case.temperature_k, follow=case.salt is not None)
-        if pressure is not None and not tube:
+        if pressure is not None and not tube and account.fit.stress is None:
             pressure = Measured(pressure.value, float(np.hypot(pressure.sigma, _UNIAXIAL_GPA)))
         result.append(
             PhaseEstimate(
@@ -76,15 +78,22 @@ def beyond_gpa(phase: PhaseEstimate) -> float:
 
 
 def sample_pressure(estimates: Sequence[PhaseEstimate]) -> Measured | None:
-    """Of the sample: the phases weighted by how well each knows it, widened where they differ."""
-    told = [(p.pressure_gpa, p.pressure_sigma) for p in estimates if p.pressure_gpa is not None and p.pressure_sigma]
+    """Of the sample: phases weighted by their share of the volume and by how well they know, widened where they differ.
+
+    Geometry, wavelength and stress err alike for all phases, so that two of them do not know more than one.
+    """
+    told = [
+        (p.pressure_gpa, p.pressure_sigma, p.fraction)
+        for p in estimates
+        if p.pressure_gpa is not None and p.pressure_sigma
+    ]
     if not told:
         return None
-    values, sigmas = np.array([t[0] for t in told], dtype=float), np.array([t[1] for t in told], dtype=float)
-    weight = 1.0 / sigmas**2
+    values, sigmas, shares = np.array(told, dtype=float).T
+    weight = shares / sigmas**2
     mean = float((weight * values).sum() / weight.sum())
-    spread = float((weight * (values - mean) ** 2).sum() / max(len(told) - 1, 1))
-    return Measured(mean, float(np.sqrt(max(1.0, spread) / weight.sum())))
+    between = float(np.sqrt((weight * (values - mean) ** 2).sum() / weight.sum()))
+    return Measured(mean, max(float((weight * sigmas).sum() / weight.sum()), between))
 
 
 def fraction_b2(estimates: Sequence[PhaseEstimate], minor: Measured | None) -> Measured | None:

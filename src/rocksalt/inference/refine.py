@@ -11,18 +11,16 @@ from typing import Final
 
 import numpy as np
 
+from rocksalt.inference import stress
 from rocksalt.inference.columns import Data, Drawing, Shape, draw, on_pattern
+from rocksalt.inference.linear import Belief, Solved, solve
 from rocksalt.inference.radiation import Radiation
 from rocksalt.inference.response import MASKED, highest_within
 from rocksalt.inference.templates import Template
-from rocksalt.values import FloatArray
+from rocksalt.values import FloatArray, Measured
 
 MODEL_ERROR: Final = 0.04  # of the local height of the lines: what a pseudo-Voigt misses of a real one
 _FOOT_ERROR: Final = 0.01  # of the height of the peak nearby: what it misses at the foot
-_TUBE_SHIFT_DEG: Final = 0.06  # spread of a laboratory sample's displacement: 2 s / R, s = 0.1 mm
-_BEAM_SHIFT_DEG: Final = (
-    0.03  # spread of an area detector's zero: two pixels of its centre; its distance hides in the cell
-)
 _USUAL_SLACK: Final = 0.2  # intensities of a powder in a cell depart by so much (relative) before anybody says texture
 _SLACKS: Final = (0.1, 1.2)
 _STILL: Final = 0.1  # of its sigma: a step that is no longer worth taking
@@ -49,6 +47,8 @@ class FittedPhase:
     area, sigma, strength    area of each line as the data alone have it, with its sigma; calculated strength per volume
     strain_fwhm, strain_sigma   part of the FWHM that grows as tan(theta), degrees
     slack                    relative spread of the areas about the calculated ones
+    stretch                  relative change of the spacings that was laid to uniaxial stress, mean over the lines; `a`
+                             is without it
     """
 
     template: Template
@@ -65,6 +65,7 @@ class FittedPhase:
     strain_fwhm: float
     strain_sigma: float
     slack: float
+    stretch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Fit:
     """The net pattern as a sum of lines, foreign peaks with parasites, and background; each (n,).
 
     variance   noise and model error, (n,); chi2 is reduced, where lines are; shift_deg is zero or displacement
+    stress     uniaxial stress (GPa); None where it was not looked for
     """
 
     phases: tuple[FittedPhase, ...]
@@ -84,43 +86,35 @@ class Fit:
     shift_deg: float
     width_deg: float
     mixing: float
+    stress: Measured | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Solved:
-    """One linear step: areas and scales with sigmas, the moves with theirs, and the pattern in its parts."""
-
-    areas: list[FloatArray]
-    area_sigmas: list[FloatArray]
-    scales: FloatArray
-    scale_sigmas: FloatArray
-    step: FloatArray
-    step_sigmas: FloatArray
-    lines: FloatArray
-    foreign: FloatArray
-    background: FloatArray
-
-    @classmethod
-    def nothing(cls, phases: int, points: int) -> _Solved:
-        """Before the first step."""
-        none, flat = np.zeros(phases), np.zeros(points)
-        return cls([], [], none, none, np.zeros(2 * phases + 3), np.zeros(2 * phases + 3), flat, flat, flat)
-
-
-def refine(data: Data, radiation: Radiation, starts: tuple[Start, ...], width: float, rounds: int = 5) -> Fit:
-    """Fit `starts` to `data`; `width` is the FWHM (degrees) to begin with."""
+def refine(
+    data: Data,
+    radiation: Radiation,
+    starts: tuple[Start, ...],
+    width: float,
+    rounds: int = 5,
+    *,
+    stressed: bool = False,
+) -> Fit:
+    """Fit `starts` to `data`; `width` is the FWHM (degrees) to begin with; `stressed` looks for a uniaxial stress."""
     templates = tuple(start.template for start in starts)
     count = len(starts)
     log_a = np.log([s.a for s in starts]) if starts else np.zeros(0)
     shape = Shape(log_a, np.zeros(count), width, shift=starts[0].shift_deg if starts else 0.0)
+    if stressed:
+        shape.pulls = tuple(
+            stress.strain_per_gpa(t.salt, t.structure, t.labels, s.a) for t, s in zip(templates, starts, strict=True)
+        )
     begun, reach = shape.log_a.copy(), np.array([s.reach for s in starts])
     strengths = [t.strengths(s.a) for t, s in zip(templates, starts, strict=True)]
     masks = [on_pattern(data, radiation, t, s.a, width) for t, s in zip(templates, starts, strict=True)]
     step = float(data.two_theta[1] - data.two_theta[0])
     slacks = np.full(count, 0.35)
     areas: list[FloatArray] | None = None
-    step_sigmas = np.zeros(2 * count + 3)
-    solved = _Solved.nothing(count, data.net.size)
+    step_sigmas = np.zeros(2 * count + 4)
+    solved = Solved.nothing(count, data.net.size)
     turn, last = 0, rounds
     while turn <= last:
         moving = areas is not None and turn < last
@@ -135,7 +129,7 @@ def refine(data: Data, radiation: Radiation, starts: tuple[Start, ...], width: f
             scales, model = solved.scales, solved.lines + solved.foreign
         variance = data.variance + misfit(model, step, shape.width) ** 2
         ties = _ties(areas, scales, slacks, here)
-        solved = _solve(data, drawing, here, variance, scales, ties, _Tie(shape, width, radiation) if moving else None)
+        solved = solve(data, drawing, here, variance, scales, ties, Belief(shape, width, radiation) if moving else None)
         areas = solved.areas
         slacks = np.array([_slack(*row) for row in zip(areas, solved.area_sigmas, solved.scales, here, strict=True)])
         if moving:
@@ -145,33 +139,8 @@ def refine(data: Data, radiation: Radiation, starts: tuple[Start, ...], width: f
             if turn > 1 and bool((np.abs(solved.step) < _STILL * step_sigmas).all()):
                 last = turn + 1
         turn += 1
-    loose = _solve(data, drawing, here, variance, solved.scales, [np.full(h.size, _UNTIED) for h in here], None)
+    loose = solve(data, drawing, here, variance, solved.scales, [np.full(h.size, _UNTIED) for h in here], None)
     return _report(data, radiation, templates, shape, solved, loose, drawing, here, variance, slacks, step_sigmas)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tie:
-    """What is believed of the moving parameters before the data speak."""
-
-    shape: Shape
-    width: float
-    radiation: Radiation
-
-    def rows(self) -> tuple[FloatArray, FloatArray]:
-        """Wanted steps and their spreads, in the order of `Drawing.moves`."""
-        count = self.shape.log_a.size
-        shift = _TUBE_SHIFT_DEG if self.radiation.tube else _BEAM_SHIFT_DEG
-        wanted = np.concatenate(
-            (np.zeros(count), -0.5 * self.shape.strain, [0.0, 0.5 - self.shape.mixing, -self.shape.shift])
-        )
-        spread = np.concatenate(
-            (
-                np.full(count, 4e-3),
-                np.full(count, self.width),
-                [0.5 * self.width, 0.25, shift],
-            )
-        )
-        return wanted, spread
 
 
 def misfit(model: FloatArray, step: float, width: float) -> FloatArray:
@@ -208,86 +177,6 @@ def _first_scales(data: Data, drawing: Drawing, here: list[FloatArray]) -> Float
     return np.maximum(np.linalg.solve(gram, design @ (weight * data.net))[: len(here)], 0.0)
 
 
-def _solve(
-    data: Data,
-    drawing: Drawing,
-    here: list[FloatArray],
-    variance: FloatArray,
-    scales: FloatArray,
-    ties: list[FloatArray],
-    tie: _Tie | None,
-) -> _Solved:
-    """One linear step: background, spare peaks, parasites, areas, scales and, with `tie`, the moves."""
-    weight = np.where(variance < MASKED, 1.0 / variance, 0.0)
-    blocks = [data.splines, drawing.spare, drawing.parasites, *(d.columns for d in drawing.phases)]
-    if tie is not None and drawing.moves is not None:
-        blocks.append(drawing.moves)
-    design = np.concatenate(blocks)
-    ends = np.cumsum([b.shape[0] for b in blocks])
-    n_phases, n_design = len(here), design.shape[0]
-    size = n_design + n_phases
-    weighted = design * weight
-    gram = np.zeros((size, size))
-    gram[:n_design, :n_design] = weighted @ design.T
-    right = np.zeros(size)
-    right[:n_design] = weighted @ data.net
-    diagonal = gram.diagonal().copy()
-    line_slices = [slice(int(ends[2 + p]), int(ends[3 + p])) for p in range(n_phases)]
-    for p, (at, strength) in enumerate(zip(line_slices, here, strict=True)):
-        # tie: (A - S I) / (slack S0 I), S0 never below what noise alone would give the strongest line
-        noise = 1.0 / np.sqrt(np.maximum(diagonal[at], 1e-300))
-        least = float(np.min(noise / np.maximum(strength, 1e-12 * strength.max()))) if strength.size else 1.0
-        spread = ties[p] * max(float(scales[p]), 0.5 * least) * np.maximum(strength, 1e-4 * strength.max())
-        tight = 1.0 / spread**2
-        index = np.arange(at.start, at.stop)
-        gram[index, index] += tight
-        gram[index, n_design + p] -= tight * strength
-        gram[n_design + p, index] -= tight * strength
-        gram[n_design + p, n_design + p] += float((tight * strength**2).sum())
-    if tie is not None:
-        wanted, spread = tie.rows()
-        index = np.arange(int(ends[-2]), int(ends[-1]))
-        gram[index, index] += 1.0 / spread**2
-        right[index] += wanted / spread**2
-    n_back = data.splines.shape[0]
-    positive = np.zeros(size, dtype=bool)
-    positive[n_back : int(ends[2 + n_phases])] = True
-    positive[n_design:] = True
-    x, covariance = _positive_solution(gram, right, positive)
-    sigma = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-    moves = slice(int(ends[-2]), int(ends[-1])) if tie is not None else slice(0, 0)
-    areas = [x[at] for at in line_slices]
-    lines = np.zeros_like(data.net)
-    for area, d in zip(areas, drawing.phases, strict=True):
-        lines += area @ d.columns
-    foreign = x[n_back : int(ends[2])] @ design[n_back : int(ends[2])]
-    return _Solved(
-        areas, [sigma[at] for at in line_slices], x[n_design:], sigma[n_design:], x[moves], sigma[moves],
-        lines, foreign, x[:n_back] @ data.splines,
-    )  # fmt: skip
-
-
-def _positive_solution(gram: FloatArray, right: FloatArray, positive: np.ndarray) -> tuple[FloatArray, FloatArray]:
-    """Solves gram x = right with x >= 0 where `positive`, clearing what goes negative; and the inverse of gram."""
-    diagonal = gram.diagonal()
-    scale = np.where(diagonal > 1e-200, 1.0 / np.sqrt(np.maximum(diagonal, 1e-200)), 0.0)  # 0: a column of nothing
-    normal = gram * scale[:, None] * scale[None, :]
-    normal[np.diag_indices_from(normal)] += 1e-10
-    inverse = np.linalg.inv(normal)
-    target = right * scale
-    solution = inverse @ target
-    active = np.ones(right.size, dtype=bool)
-    for _ in range(6):
-        negative = positive & active & (solution < 0.0)
-        if not negative.any():
-            break
-        active &= ~negative
-        solution = np.zeros(right.size)
-        solution[active] = np.linalg.solve(normal[np.ix_(active, active)], target[active])
-    solution[positive] = np.maximum(solution[positive], 0.0)
-    return np.asarray(solution * scale), np.asarray(inverse * scale[:, None] * scale[None, :])
-
-
 def _slack(area: FloatArray, sigma: FloatArray, scale: float, strength: FloatArray) -> float:
     """Relative spread of areas about the calculated ones, drawn to the usual one where few lines stand out."""
     expected = scale * strength
@@ -315,10 +204,12 @@ def _move(shape: Shape, step: FloatArray, begun: FloatArray, reach: FloatArray, 
     )
     shape.mixing = float(np.clip(shape.mixing + np.clip(step[2 * count + 1], -0.3, 0.3), 0.0, 1.0))
     shape.shift = float(shape.shift + np.clip(step[2 * count + 2], -0.5 * width, 0.5 * width))
+    if shape.pulls:
+        shape.stress_gpa = float(shape.stress_gpa + step[2 * count + 3])
 
 
 def _report(
-    data: Data, radiation: Radiation, templates: tuple[Template, ...], shape: Shape, solved: _Solved, loose: _Solved,
+    data: Data, radiation: Radiation, templates: tuple[Template, ...], shape: Shape, solved: Solved, loose: Solved,
     drawing: Drawing,
     here: list[FloatArray], variance: FloatArray, slacks: FloatArray, step_sigmas: FloatArray,
 ) -> Fit:  # fmt: skip
@@ -339,11 +230,18 @@ def _report(
                 float(solved.scale_sigmas[p]) * inflate, labels, d.angle, d.fwhm, loose.areas[p],
                 loose.area_sigmas[p] * inflate, here[p], float(shape.strain[p]),
                 float(step_sigmas[count + p]) * inflate,
-                float(slacks[p]),
+                float(slacks[p]), _stretch(shape, p, a * template.ratio[d.here], d.here, here[p], radiation.main),
             )
         )  # fmt: skip
     return Fit(
         tuple(phases), radiation, solved.lines, solved.foreign, solved.background, variance, chi2, shape.shift,
         shape.width,
         shape.mixing,
+        Measured(shape.stress_gpa, float(step_sigmas[2 * count + 3]) * inflate) if shape.pulls else None,
     )  # fmt: skip
+
+
+def _stretch(shape: Shape, p: int, d: FloatArray, here: np.ndarray, strength: FloatArray, wavelength: float) -> float:
+    if not d.size or not strength.sum():
+        return 0.0
+    return float(np.average(shape.stress_gpa * shape.pulled(p, d, here, wavelength), weights=strength))

@@ -23,7 +23,11 @@ _MARGIN_DEG: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """A pattern prepared: what all hypotheses are fitted to and judged by. The last two are `noise.Scatter`'s."""
+    """A pattern prepared: what all hypotheses are fitted to and judged by.
+
+    over_stated, reweighted   `noise.Scatter`'s
+    stressed                  whether to fit a uniaxial stress: where the salt is known, in a monochromatic beam
+    """
 
     data: Data
     response: Response
@@ -33,6 +37,7 @@ class Sight:
     narrow: float
     over_stated: float
     reweighted: bool
+    stressed: bool = False
 
     @property
     def step(self) -> float:
