@@ -36,10 +36,6 @@ def before_it_begins(desk: Desk) -> None:
     until("the folder", desk.folder().exists)
 
 
-def moving(desk: Desk) -> None:
-    desk.comes("intend", 2)
-
-
 def exposing(desk: Desk) -> None:
     desk.comes("exposing")
 
@@ -48,11 +44,10 @@ def estimating(desk: Desk) -> None:
     desk.comes("series")
 
 
-@pytest.mark.parametrize("stage", [before_it_begins, moving, exposing, estimating])
+@pytest.mark.parametrize("stage", [before_it_begins, exposing, estimating])
 def test_a_ctrl_c_at_the_terminal_stops_a_run_in_good_order(desk: Desk, stage: Any) -> None:
     """A terminal's Ctrl-C reaches the whole group: writer and instruments live on until the station is safe."""
     desk.campaign(("seconds = 1.0", "seconds = 5.0"))
-    desk.station(("ramp = 0.2 ", "ramp = 0.02 "))
     run = desk.run(speed=60)
     stage(desk)
     run.signal_group(INTERRUPT)
@@ -86,15 +81,16 @@ def test_signals_while_it_is_stopping_change_nothing(desk: Desk) -> None:
     assert [line["state"] for line in desk.journal() if line["kind"] == "state"][-2:] == ["stopping", "stopped"]
 
 
-def test_a_signal_after_the_end_changes_nothing(desk: Desk) -> None:
+def test_a_signal_after_the_end_changes_nothing_and_json_is_alone_on_standard_output(desk: Desk) -> None:
     desk.campaign(("measurements = 3", "measurements = 1"))
-    run = desk.run()
+    run = desk.run("--json")
     desk.comes("ended")
     while run.process.poll() is None:
         run.signal_group(INTERRUPT)
         pause()
-    answers(run.ends(), 0, "finished")
-    in_good_order(desk, "finished")
+    said = run.ends()
+    answers(said, 0, "finished")
+    assert json.loads(said.out) == in_good_order(desk, "finished")
 
 
 def test_a_virtual_run_is_stopped_in_good_order_too(desk: Desk) -> None:

@@ -26,7 +26,9 @@ def test_an_instrument_that_is_not_there_is_named_and_the_station_is_left_safe(d
     )
     desk.at(devices)
     said = desk.rocksalt(*CONNECTED)
-    answers(said, 1, r"failed: membrane: no connection to tcp://127\.0\.0\.1:5025", r"connected\.toml:\d+")
+    answers(
+        said, 1, r"failed: membrane: no connection to tcp://127\.0\.0\.1:5025.*is it switched on.*connected\.toml:\d+"
+    )
     assert desk.summary()["status"] == "failed"
     assert desk.states()[-1]["shutter"] == "closed"
     simulators.signal(TERMINATE)
@@ -65,6 +67,23 @@ def test_an_instrument_that_dies_holds_the_run_and_lets_it_go_on_when_it_is_back
     run.signal(TERMINATE)
     answers(run.ends(), 3, "held: membrane", "released: membrane is back")
     assert desk.states()[-1]["shutter"] == "closed"
+
+
+def test_another_instrument_at_the_address_is_not_taken_for_the_one_that_was_lost(desk: Desk) -> None:
+    membrane, first = desk.simulators("--any-port", "--only", "membrane")
+    _, rest = desk.simulators("--any-port", "--only", "temperature", "--only", "interlock", "--only", "detector")
+    desk.at(first | rest)
+    run = desk.start(*CONNECTED)
+    desk.comes("intend")
+    membrane.signal(KILL)
+    (desk.here / "impostor.toml").write_text('[membrane]\nidentity = "ACME,Pump 3,0,1"\n')
+    port = first["membrane"]["tcp"].rpartition(":")[2]
+    station = desk.station(("127.0.0.1:5025", f"127.0.0.1:{port}"))
+    desk.simulators("--only", "membrane", "--faults", "impostor.toml", station=station.name)
+    until("the impostor is named", lambda: any("ACME" in str(line.get("what")) for line in desk.journal()))
+    assert "released" not in desk.kinds()
+    run.signal(TERMINATE)
+    answers(run.ends(), 3, "'ACME,Pump 3,0,1' answers at tcp://127", "expects one like")
 
 
 def test_a_run_that_is_held_for_a_dead_instrument_is_stopped_by_a_person(desk: Desk) -> None:

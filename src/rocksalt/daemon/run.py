@@ -223,7 +223,7 @@ class Run:
         if failures:
             for failure in failures:
                 self.journal.append("alarm", what=str(failure))
-            raise NotThere("; ".join(map(self._at_its_place, failures)))
+            raise NotThere(self._not_there(failures))
         for device in self.devices.values():
             self.journal.append("connected", device=device.name, identity=device.identified, facts=dict(device.facts))
         await self._find()
@@ -245,10 +245,11 @@ class Run:
         await self._begin_model()
         return await loop.go_round()
 
-    def _at_its_place(self, failure: DeviceError) -> str:
+    def _not_there(self, failures: list[DeviceError]) -> str:
         source = self.plan.station.source
-        line = source.line(("devices", failure.device, "link"))
-        return f"{failure}: is it switched on, and at the address of {source.path}:{line}?"
+        lines = ", ".join(f"{source.path}:{source.line(('devices', failure.device, 'link'))}" for failure in failures)
+        ask = "is it switched on, and is its address" if len(failures) == 1 else "are they on, and are their addresses"
+        return f"{'; '.join(map(str, failures))}: {ask} right? ({lines})"
 
     async def _find(self) -> None:
         """Where everything stands before anything is moved: a policy must not take a loaded cell for an empty one."""

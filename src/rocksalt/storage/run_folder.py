@@ -107,6 +107,9 @@ def write_aside(path: Path, data: bytes) -> None:
         while view:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     finally:
         os.close(fd)
-    os.replace(aside, path)

@@ -224,7 +224,7 @@ class Writer:
                 "disk",
                 "disk",
                 f"frame {frame['number']} (series {image.series}, image {image.image}) and those after it are not on "
-                f"disk: {error}. Stop exposing; writing goes on in a new file once the disk takes it",
+                f"disk: {_in_words(error)}. Stop exposing; writing goes on in a new file once the disk takes it",
             )
             return
         series.written.add(image.image)
@@ -240,7 +240,7 @@ class Writer:
             try:
                 self._file.sync()
             except OSError as error:
-                await self._trouble("disk", f"{self._file.file} could not be synchronised: {error}")
+                await self._trouble("disk", f"{self._file.file} could not be synchronised: {_in_words(error)}")
         missing = [image for image in range(series.count) if image not in series.written]
         await self._say(
             kind="series_end", series=series.series, measurement=series.measurement, taken=series.count,
@@ -257,7 +257,7 @@ class Writer:
         except Crashed:
             raise
         except (OSError, RuntimeError, ValueError) as error:
-            await self._trouble("disk", f"{file.file} did not close: {error}; `rocksalt recover` repairs it")
+            await self._trouble("disk", f"{file.file} did not close: {_in_words(error)}; `rocksalt recover` repairs it")
 
     async def _look_at_the_disk(self) -> None:
         disk = os.statvfs(self.folder)
@@ -288,6 +288,11 @@ class Writer:
         answer = self._send(message)
         if inspect.isawaitable(answer):
             await answer
+
+
+def _in_words(error: Exception) -> str:
+    """What the system says; HDF5's own account of it runs over many lines."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).partition("\n")[0]
 
 
 # --- the writer as a process or a node -------------------------------------------------------------------------------
