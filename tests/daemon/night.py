@@ -27,7 +27,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 @dataclass
 class Hand:
-    """What a test may lay hands on while the night goes on: the world, the simulators' memory doors, time, the journal."""
+    """What a test may lay hands on while the night goes on."""
 
     world: Any
     doors: dict[str, Any]
@@ -135,18 +135,21 @@ def night(
         simulators["detector"].stream_to(stream.push)
         doors = {name: Silent(door) for name, door in in_memory(simulators, twin).items()}
         hand = Hand(world, doors, clock)
-        beside = asyncio.ensure_future(during(hand)) if during is not None else None
-        try:
-            return await run_virtual_nodes(
+        running = asyncio.ensure_future(
+            run_virtual_nodes(
                 plan, peers=doors, stream=stream, clock=clock, disk=VirtualDisk(), listen=hand.entries.append
             )
+        )
+        beside = asyncio.ensure_future(during(hand)) if during is not None else None
+        try:
+            if beside is not None:  # a hand that fails, or has seen enough, ends the night
+                await asyncio.wait([running, beside], return_when=asyncio.FIRST_EXCEPTION)
+                if beside.done() and not beside.cancelled() and (failure := beside.exception()) is not None:
+                    raise failure
+                beside.cancel()
+            return await running
         finally:
             world.close()
-            if beside is not None:
-                beside.cancel()
-                await asyncio.wait([beside])
-                if not beside.cancelled() and beside.exception() is not None:
-                    raise beside.exception()  # type: ignore[misc]
 
     ended = run_virtual(spend)
     return Night(ended, folder.path, [json.loads(line) for line in truth.read_text().splitlines()])

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from daemon.night import Hand, night
+from rocksalt.storage.journal import read
+
+
+class Looked(Exception):
+    """The person has seen what there was to see."""
 
 
 def shutter_of(truth: list[dict[str, Any]]) -> list[str]:
@@ -25,7 +32,17 @@ def test_a_quiet_night_measures_ends_in_order_and_shuts_the_beam(tmp_path: Path)
 def test_intent_stands_before_the_action_and_the_outcome_after(tmp_path: Path) -> None:
     quiet = night(tmp_path, measurements=1)
     steps = quiet.kinds("intend", "reached", "exposing", "acknowledged", "dose", "series", "estimated", "done")
-    assert steps == ["intend", "reached", "exposing", "acknowledged", "acknowledged", "dose", "series", "estimated", "done"]
+    assert steps == [
+        "intend",
+        "reached",
+        "exposing",
+        "acknowledged",
+        "acknowledged",
+        "dose",
+        "series",
+        "estimated",
+        "done",
+    ]
 
 
 def test_a_door_opened_during_an_exposure_costs_a_repeat_and_no_data(tmp_path: Path) -> None:
@@ -63,6 +80,27 @@ def test_a_pulled_cable_holds_the_run_by_name_and_the_run_goes_on_when_it_is_bac
     (released,) = [entry for entry in chewed.entries if entry.kind == "released"]
     assert "membrane_bar" in released.data["why"]  # a value was compared, not a connection believed
     assert len(chewed.history.points) == 3
+
+
+def test_an_instrument_that_comes_back_elsewhere_is_not_driven_on_before_a_person_has_looked(tmp_path: Path) -> None:
+    async def power_cut(hand: Hand) -> None:
+        await hand.until("done", 3)
+        hand.doors["membrane"].pulled = True
+        await hand.until("held")
+        hand.world.membrane.vent(hand.clock.now_s(), 100.0)
+        await hand.clock.sleep(30.0)
+        hand.doors["membrane"].pulled = False
+        await hand.until("held", 2)
+        await hand.clock.sleep(3600.0)
+        raise Looked
+
+    with pytest.raises(Looked):
+        night(tmp_path, during=power_cut, measurements=6)
+    entries = read(tmp_path / "night/journal.jsonl").entries
+    held = [entry for entry in entries if entry.kind == "held"]
+    assert [entry.data["hold"] for entry in held] == ["link membrane", "value membrane_bar"]
+    assert "came back at" in held[1].data["why"]
+    assert {entry.kind for entry in entries[held[1].seq + 1 :]} <= {"released"}
 
 
 def test_a_frame_lost_on_the_way_has_its_number_named_and_the_exit_is_not_0(tmp_path: Path) -> None:

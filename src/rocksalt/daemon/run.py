@@ -32,10 +32,11 @@ from rocksalt.storage.history import History
 from rocksalt.storage.journal import VERSION, Entry, Journal
 from rocksalt.storage.run_folder import RunFolder
 from rocksalt.time import Clock
-from rocksalt.values import Finish
+from rocksalt.values import Finish, Reading
 
 Status = Literal["finished", "failed", "stopped", "safe"]
 EXIT: Mapping[Status, int] = {"finished": 0, "failed": 1, "stopped": 3, "safe": 4}
+SLACK = 0.02  # of its value: what a device that held by itself may have drifted while nobody could look
 BEAT_S = 0.5  # wire seconds between heartbeats to the interlock
 UNSAFE_ENDS = frozenset({"blow_out"})
 
@@ -313,8 +314,37 @@ class Run:
         self.journal.append("alarm", what=why)
         self.state.hold(f"link {device.name}", why)
 
-    def _back(self, device: Device, what: str) -> None:
-        self.state.release(f"link {device.name}", f"{device.name} is back: {what}")
+    def _back(self, device: Device, readings: tuple[Reading, ...]) -> None:
+        """The line is there again and the identity is right; the run goes on only if the values make sense as well."""
+        told = ", ".join(f"{reading.name} {reading.value:g} {reading.unit}".rstrip() for reading in readings)
+        for reading in readings:
+            if elsewhere := self._elsewhere(device, reading):
+                self.journal.append("alarm", what=elsewhere)
+                self.state.hold(f"value {reading.name}", elsewhere)
+        self.state.release(f"link {device.name}", f"{device.name} is back: {device.identified}: {told}")
+
+    def _elsewhere(self, device: Device, reading: Reading) -> str:
+        """What is wrong with a value after a reconnection; nothing where it lies between where it was and was sent."""
+        if not isinstance(device, Settable):
+            return ""
+        known = [old.value for old in reversed(self.history.readings) if old.name == reading.name][:1]
+        known += [target for target in (self._sent_to(reading.name),) if target is not None]
+        if not known:
+            return ""
+        slack = SLACK * max(abs(value) for value in known) + 10 * device.arrives_within
+        if min(known) - slack <= reading.value <= max(known) + slack:
+            return ""
+        was = " and ".join(f"{value:g}" for value in known)
+        return (
+            f"{device.name} came back at {reading.value:g} {reading.unit}, where {was} {reading.unit} was expected: "
+            "the run is held for a person to look at it, and to end with `rocksalt stop`"
+        )
+
+    def _sent_to(self, setpoint: str) -> float | None:
+        pending = self.history.pending
+        if pending is not None and setpoint in pending.measurement.setpoints:
+            return pending.measurement.setpoints[setpoint]
+        return self.history.set_points.get(setpoint)
 
     async def _beat(self) -> None:
         """Refresh the interlock's watchdog: with the daemon dead or hung, hardware closes the shutter by itself."""

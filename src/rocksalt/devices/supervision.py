@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable
 from rocksalt.devices.device import Device, Readable, State
 from rocksalt.devices.enclosure import Enclosure
 from rocksalt.devices.errors import DeviceError, LinkLost
+from rocksalt.values import Reading
 
 FIRST_S, FACTOR, LONGEST_S = 0.2, 2.0, 10.0  # back-off, wire seconds
 
 
 class Supervisor:
-    """Watches devices. `lost(device, why)` and `back(device, why)` are called as links go and come."""
+    """Watches devices. `lost(device, why)` and `back(device, readings)` are called as links go and come."""
 
     def __init__(
         self,
         devices: Iterable[Device],
         lost: Callable[[Device, str], None],
-        back: Callable[[Device, str], None],
+        back: Callable[[Device, tuple[Reading, ...]], None],
     ) -> None:
         self._devices = tuple(devices)
         self._lost, self._back = lost, back
@@ -53,17 +54,12 @@ class Supervisor:
             wait_s = min(wait_s * FACTOR, LONGEST_S)
             try:
                 await device.connect()
-                what = device.identified
-                if isinstance(device, Readable | Enclosure):
-                    what += ": " + ", ".join(
-                        f"{reading.name} {reading.value:g} {reading.unit}".rstrip()
-                        for reading in await device.readings()
-                    )
+                readings = await device.readings() if isinstance(device, Readable | Enclosure) else ()
             except DeviceError as error:
                 if not isinstance(error, LinkLost) and str(error) != told:
                     told = str(error)  # somebody answers, and it is not what was lost: waiting alone won't mend that
                     self._lost(device, told)
                 continue
             del self._tasks[device.name]
-            self._back(device, what)
+            self._back(device, readings)
             return
