@@ -123,7 +123,7 @@ def simulate(
 ) -> None:
     """Play the instruments of a station, on 127.0.0.1, until SIGTERM. Prints one line of JSON when ready."""
     stopping = _listening()
-    from rocksalt.cli.running import serve_simulators
+    from rocksalt.cli.playing import serve_simulators
 
     serve_simulators(
         station, only or [], twin_seed=twin_seed, speed=speed, faults=faults, truth=truth, any_port=any_port,
@@ -138,7 +138,7 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check a campaign against a station, without connecting to anything."""
-    from rocksalt.cli.running import read_both
+    from rocksalt.cli.files import read_both
 
     read_both(campaign, station, simulated=False)
     say(f"{campaign} can be run on {station}")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rocksalt.cli.answers import Usage
-from rocksalt.cli.running import refuse_speed
+from rocksalt.cli.files import refuse_speed
 from rocksalt.config.errors import ConfigError, Problem, shown
 from rocksalt.config.hints import did_you_mean
 from rocksalt.config.reading import read_station
