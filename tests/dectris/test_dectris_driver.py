@@ -94,7 +94,7 @@ def test_a_trigger_without_any_answer_is_a_lost_link_within_its_own_deadline(vir
         began_s = bench.clock.now_s()
         with pytest.raises(LinkLost, match=r"no answer to PUT .*trigger within 33 s"):
             await detector.trigger(2.0, 3)
-        assert bench.clock.now_s() - began_s == pytest.approx(19.0)
+        assert bench.clock.now_s() - began_s == pytest.approx(33.0)
 
     virtually(work)
 

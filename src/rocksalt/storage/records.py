@@ -44,7 +44,7 @@ def measurement(data: Mapping[str, Any]) -> Measurement:
         setpoints=dict(data["setpoints"]),
         exposures=tuple(Exposure(**exposure) for exposure in data["exposures"]),
         settle_s=data["settle_s"],
-        ramps=dict(data["ramps"]),
+        ramps=dict(data.get("ramps", {})),
         expects=Conditions(
             _measured(expects["pressure_gpa"]),
             _measured(expects["temperature_k"]),
