@@ -26,14 +26,15 @@ DRAWS = 500  # for each seed
 Row = dict[str, Any]
 
 EXPANSION = {
-    "LiF": 33.5, "NaF": 32.0, "NaCl": 39.0, "NaBr": 42.0, "KF": 34.0, "KCl": 37.0, "KBr": 38.5, "KI": 40.5, "RbCl": 36.0,
-    "CsCl": 46.0, "CsBr": 47.9, "CsI": 48.5,
+    "LiF": 33.5, "NaF": 32.0, "NaCl": 39.0, "NaBr": 42.0, "KF": 34.0, "KCl": 37.0, "KBr": 38.5, "KI": 40.5,
+    "RbCl": 36.0, "CsCl": 46.0, "CsBr": 47.9, "CsI": 48.5,
 }  # fmt: skip
 COLD_CELL = {"LiF": 4.009, "NaCl": 5.596, "KCl": 6.244, "KBr": 6.543, "CsI": 4.515}
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 STRAIN = {
     ("LiF", "B1", 300): (0.26, 0.51, 0.99, 2.24, 3.91, 6.40), ("LiF", "B1", 5): (0.24, 0.47, 0.91, 2.08, 3.68, 6.09),
-    ("NaCl", "B1", 300): (0.67, 1.28, 2.33, 4.76, 7.52, 11.09), ("NaCl", "B1", 5): (0.59, 1.13, 2.10, 4.36, 7.02, 10.52),
+    ("NaCl", "B1", 300): (0.67, 1.28, 2.33, 4.76, 7.52, 11.09),
+    ("NaCl", "B1", 5): (0.59, 1.13, 2.10, 4.36, 7.02, 10.52),
     ("KCl", "B1", 300): (0.90, 1.68, 3.00), ("KCl", "B1", 5): (0.79, 1.50, 2.71),
     ("KBr", "B1", 300): (1.07, 1.97), ("KBr", "B1", 5): (0.93, 1.74),
     ("CsI", "B2", 300): (1.25, 2.27, 3.91, 7.19, 10.52), ("CsI", "B2", 5): (1.05, 1.94, 3.40, 6.48, 9.71),
@@ -95,7 +96,9 @@ def _figures() -> Iterator[Row]:
     for salt, figure in EXPANSION.items():
         at = 273.15 if salt == "CsBr" else 300.0
         cells = eos.cell_angstrom(_ambient(salt), 0.0, np.array([at - 1.0, at + 1.0]))
-        yield _near(f"thermal expansion of {salt}", float(cells[1] - cells[0]) / 2.0 / float(cells.mean()) * 1e6, figure, 0.06)
+        yield _near(
+            f"thermal expansion of {salt}", float(cells[1] - cells[0]) / 2.0 / float(cells.mean()) * 1e6, figure, 0.06
+        )
     for salt, figure in COLD_CELL.items():
         yield _near(f"a(5 K) of {salt}", eos.cell_angstrom(_ambient(salt), 0.0, 5.0), figure, 1e-3)
     for (salt, form, kelvin), percent in STRAIN.items():
@@ -113,7 +116,9 @@ def _figures() -> Iterator[Row]:
     for salt, figure in IVEY.items():
         row = _ambient(salt)
         neighbour = row.v0_a3 ** (1 / 3) * (0.5 if row.structure == "B1" else 3**0.5 / 2)
-        yield _near(f"Mollwo-Ivey of {salt}, eV", float(colour_centres.mollwo_ivey_ev(np.asarray(neighbour))), figure, 0.05)
+        yield _near(
+            f"Mollwo-Ivey of {salt}, eV", float(colour_centres.mollwo_ivey_ev(np.asarray(neighbour))), figure, 0.05
+        )
     for salt, figure in SWELLING.items():
         # The figures have two digits, LiF's one: half of the last is added.
         row = _near(f"swelling of {salt} by 1e18", float(colour_centres.swelling(salt, np.asarray(1e18))), figure, 0.05)
@@ -161,7 +166,8 @@ def _round_trip(seed: int) -> Row:
         loads, kelvin = chance.uniform(max(low, 0.01 * high), high, DRAWS), chance.uniform(5.0, 600.0, DRAWS)
         back = eos.pressure_gpa(row, eos.volume_a3(row, loads, kelvin), kelvin)
         worst = max(worst, float(np.abs(back / loads - 1.0).max()))
-    return {"case": "P(V(P))", "seed": seed, "measured": worst, "bar": f"1e-9 relative, {DRAWS} draws a row, {len(every)} rows",
+    return {"case": "P(V(P))", "seed": seed, "measured": worst,
+        "bar": f"1e-9 relative, {DRAWS} draws a row, {len(every)} rows",
             "pass": worst <= 1e-9}  # fmt: skip
 
 
@@ -169,7 +175,9 @@ def _command() -> Iterator[Row]:
     """The command line as a user types it: every phase answers, and what makes no sense is refused with exit 2."""
     for row in PHASES.values():
         load = row.range_gpa[0] if row.v0_is_fictive else 0.5 * row.range_gpa[1]
-        done = _rocksalt(row.salt, "--phase", row.structure, "--pressure-gpa", str(load), "--wavelength", "0.4", "--json")
+        done = _rocksalt(
+            row.salt, "--phase", row.structure, "--pressure-gpa", str(load), "--wavelength", "0.4", "--json"
+        )
         answer = json.loads(done.stdout) if done.stdout else {}
         cell = eos.cell_angstrom(row, load)
         good = done.returncode == 0 and abs(answer["a_angstrom"] - cell) < 1e-9 and bool(answer["lines"])

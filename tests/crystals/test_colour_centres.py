@@ -30,7 +30,8 @@ def test_the_phonon_of_a_band_follows_from_its_widths(salt: str, mev: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("salt", "ev"), [("LiF", 4.88), ("NaF", 3.77), ("NaCl", 2.63), ("KCl", 2.15), ("KBr", 1.97), ("KI", 1.74), ("CsI", 1.41)]
+    ("salt", "ev"),
+    [("LiF", 4.88), ("NaF", 3.77), ("NaCl", 2.63), ("KCl", 2.15), ("KBr", 1.97), ("KI", 1.74), ("CsI", 1.41)],
 )
 def test_mollwo_ivey_with_nearest_neighbours(salt: str, ev: float) -> None:
     row = next(row for row in PHASES.values() if row.salt == salt)
@@ -43,7 +44,9 @@ def test_swelling_by_1e18_centres(salt: str, share: float) -> None:
     assert float(cc.swelling(salt, np.asarray(1e18))) == pytest.approx(share, rel=0.1)
 
 
-@pytest.mark.parametrize(("salt", "ev"), [("LiF", 1.65e16), ("NaCl", 1.35e16), ("KCl", 1.24e16), ("KBr", 1.72e16), ("CsI", 2.8e16)])
+@pytest.mark.parametrize(
+    ("salt", "ev"), [("LiF", 1.65e16), ("NaCl", 1.35e16), ("KCl", 1.24e16), ("KBr", 1.72e16), ("CsI", 2.8e16)]
+)
 def test_the_energy_of_a_gray(salt: str, ev: float) -> None:
     assert growth.ev_per_cm3_per_gy(salt) == pytest.approx(ev, rel=0.01)
 
@@ -132,11 +135,19 @@ def test_m_goes_as_f_squared_at_the_present_dose_rate_and_forgets_the_past() -> 
 
 
 def test_annealing_at_one_temperature_is_exponential_and_a_ramp_bleaches_in_between() -> None:
-    held = growth.annealed_share(np.array([450.0, 450.0]), np.array([0.0, 60.0]), activation_ev=1.2, frequency_per_s=1e12)
+    held = growth.annealed_share(
+        np.array([450.0, 450.0]), np.array([0.0, 60.0]), activation_ev=1.2, frequency_per_s=1e12
+    )
     assert held == pytest.approx(np.exp(-60.0 * 1e12 * np.exp(-1.2 / (8.617333262e-5 * 450.0))), rel=1e-9)
-    ramp = growth.annealed_share(np.array([300.0, 500.0]), np.array([0.0, 1200.0]), activation_ev=1.2, frequency_per_s=1e12)
-    two = growth.annealed_share(np.array([300.0, 400.0]), np.array([0.0, 600.0]), activation_ev=1.2, frequency_per_s=1e12)
-    rest = growth.annealed_share(np.array([400.0, 500.0]), np.array([0.0, 600.0]), activation_ev=1.2, frequency_per_s=1e12)
+    ramp = growth.annealed_share(
+        np.array([300.0, 500.0]), np.array([0.0, 1200.0]), activation_ev=1.2, frequency_per_s=1e12
+    )
+    two = growth.annealed_share(
+        np.array([300.0, 400.0]), np.array([0.0, 600.0]), activation_ev=1.2, frequency_per_s=1e12
+    )
+    rest = growth.annealed_share(
+        np.array([400.0, 500.0]), np.array([0.0, 600.0]), activation_ev=1.2, frequency_per_s=1e12
+    )
     assert ramp == pytest.approx(two * rest, rel=1e-4, abs=1e-12)
     with pytest.raises(ColourCentreError, match="two or more points"):
         growth.annealed_share(np.array([300.0]), np.array([0.0]), activation_ev=1.2, frequency_per_s=1e12)

@@ -44,9 +44,7 @@ def test_a_tubes_soft_part_goes_into_the_surface_and_a_filter_takes_it_out() -> 
     for beam in (bare, filtered):
         assert beam.photons_per_s.sum() == pytest.approx(1e9)
     depth = np.array([0.0, 100e-6])
-    steep, flat = (
-        dose_profile.dose_rate_profile_gy_per_s("NaCl", beam, 1e-6, depth) for beam in (bare, filtered)
-    )
+    steep, flat = (dose_profile.dose_rate_profile_gy_per_s("NaCl", beam, 1e-6, depth) for beam in (bare, filtered))
     assert steep[0] / steep[1] > 1.5 * flat[0] / flat[1]
     k_beta = np.argmin(np.abs(bare.energy_kev - 8.9053))
     k_alpha = np.argmin(np.abs(bare.energy_kev - 8.0478))

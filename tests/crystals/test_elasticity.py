@@ -128,7 +128,7 @@ def test_what_is_not_known_is_refused_with_the_range_and_the_source() -> None:
         constants_gpa(elastic("NaCl", "B1"), float("nan"))
     with pytest.raises(ValueError, match="Born's conditions"):
         elasticity.anisotropy(np.array([10.0, 12.0, 3.0]))
-    with pytest.raises(ValueError, match="alpha is 1.5"):
+    with pytest.raises(ValueError, match=r"alpha is 1\.5"):
         lattice_strain.singh_q(constants_gpa(elastic("NaCl", "B1")), LINES, 0.1, 1.5)
     with pytest.raises(ValueError, match="none of them 000"):
         lattice_strain.gamma_hkl([(0, 0, 0)])

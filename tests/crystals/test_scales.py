@@ -81,7 +81,9 @@ def test_markers_read_pressure_and_heat(marker: str, edge: float, low: float, hi
 
 def test_a_markers_unloaded_cell_is_its_own() -> None:
     for name, row in gauges.MARKERS.items():
-        assert gauges.marker_pressure_gpa(name, Measured(row.v0_a3 ** (1 / 3), 0.0)).value == pytest.approx(0.0, abs=1e-9)
+        assert gauges.marker_pressure_gpa(name, Measured(row.v0_a3 ** (1 / 3), 0.0)).value == pytest.approx(
+            0.0, abs=1e-9
+        )
 
 
 def test_impossible_readings_are_refused() -> None:

@@ -99,13 +99,13 @@ def _within_its_own_range(row: Phase, pressure_gpa: float) -> None:
     if not lowest - _SCATTER_GPA <= pressure_gpa <= high + _SCATTER_GPA:
         why = "; it does not exist without pressure" if row.v0_is_fictive else ""
         raise OutOfRange(
-            f"{row.name}: {pressure_gpa:.4g} GPa is outside {lowest:g} to {high:g} GPa, the range of its equation of state "
-            f"({row.reference}){why}"
+            f"{row.name}: {pressure_gpa:.4g} GPa is outside {lowest:g} to {high:g} GPa, the range of its equation of "
+            f"state ({row.reference}){why}"
         )
 
 
 def _lines(row: Phase, a: float, wavelength: float, temperature_k: float) -> list[dict[str, Any]]:
-    """The first lines of a powder without texture, up to 90 degrees; intensity with Lorentz and polarisation of a tube."""
+    """The first lines of a powder without texture, to 90 degrees; with Lorentz factor and polarisation of a tube."""
     from rocksalt.crystals import structure
 
     found = structure.lines(row, a, wavelength, _TWO_THETA_MAX_DEG, temperature_k)

@@ -69,7 +69,8 @@ _BOSI: Final = "f: Bosi 1975"
 _LISTS: Final = "energies: two lists of F bands, second hand (Fowler 1968)"
 _WIDTHS: Final = ("f_width_ev", "f_cold_width_ev", "m_ev", "m_width_ev")
 _ROWS: Final = (
-    _bands("LiF", (5.08, 0.76), (5.10, 0.58), (2.79, 0.16), (0.82, 0.1), "energy: Chernov 2002", "f_cold_ev", "f", *_WIDTHS),
+    _bands("LiF", (5.08, 0.76), (5.10, 0.58), (2.79, 0.16), (0.82, 0.1), "energy: Chernov 2002", "f_cold_ev",
+           "f", *_WIDTHS),
     _bands("NaF", (3.65, 0.62), (3.70, 0.41), (2.45, None), (0.7, None), _LISTS, "f", *_WIDTHS),
     _bands("NaCl", (2.67, 0.47), (2.76, 0.255), (1.72, None), (0.64, 0.02), f"{_LISTS}; {_BOSI}", *_WIDTHS),
     _bands("NaBr", (2.30, 0.50), (2.35, None), (1.50, None), (0.7, None), _LISTS, "f_cold_ev", "f", *_WIDTHS),
@@ -79,12 +80,12 @@ _ROWS: Final = (
     _bands("KBr", (1.99, 0.345), (2.06, 0.16), (1.35, None), (0.72, 0.02), f"{_LISTS}; {_BOSI}", *_WIDTHS),
     _bands("KI", (1.82, 0.35), (1.87, 0.155), (1.20, None), (0.7, None), _LISTS, "f", *_WIDTHS),
     _bands("RbCl", (2.00, 0.31), (2.05, None), (1.43, None), (0.51, 0.05), f"{_LISTS}; {_BOSI}", *_WIDTHS),
-    _bands("CsCl", (2.05, 0.33), (2.17, None), (None, None), (0.8, None), "memory of the literature", "f_ev", "f_cold_ev",
-           "f", *_WIDTHS),
-    _bands("CsBr", (1.85, 0.33), (1.93, None), (None, None), (0.8, None), "cold energy: 642 nm at 77 K, Phys. Rev. 127 1537",
-           "f_ev", "f", *_WIDTHS),
-    _bands("CsI", (1.58, 0.33), (1.68, None), (None, None), (0.8, None), "memory of the literature", "f_ev", "f_cold_ev",
-           "f", *_WIDTHS),
+    _bands("CsCl", (2.05, 0.33), (2.17, None), (None, None), (0.8, None), "memory of the literature", "f_ev",
+           "f_cold_ev", "f", *_WIDTHS),
+    _bands("CsBr", (1.85, 0.33), (1.93, None), (None, None), (0.8, None),
+           "cold energy: 642 nm at 77 K, Phys. Rev. 127 1537", "f_ev", "f", *_WIDTHS),
+    _bands("CsI", (1.58, 0.33), (1.68, None), (None, None), (0.8, None), "memory of the literature", "f_ev",
+           "f_cold_ev", "f", *_WIDTHS),
 )  # fmt: skip
 BANDS: Final[Mapping[str, Bands]] = MappingProxyType({row.salt: row for row in _ROWS})
 
@@ -118,7 +119,7 @@ def f_energy_ev(salt: str, temperature_k: FloatArray, volume_ratio: FloatArray |
     """
     row = bands(salt)
     ratio = np.asarray(volume_ratio, dtype=np.float64)
-    if not ((ratio > 0.3) & (ratio < 1.2)).all():  # noqa: PLR2004  # no salt of the table is followed so far
+    if not ((ratio > 0.3) & (ratio < 1.2)).all():  # no salt of the table is followed so far
         raise ColourCentreError(f"F band of {salt}: V/V0 = {volume_ratio} is outside 0.3 to 1.2")
     cold, warm = (_coth(salt, np.asarray(kelvin)) for kelvin in (_COLD_K, _WARM_K))
     share = (_coth(salt, temperature_k) - cold) / (warm - cold)
@@ -129,12 +130,15 @@ def mollwo_ivey_ev(neighbour_angstrom: FloatArray) -> FloatArray:
     """F band (eV) that the rule gives for a distance of nearest neighbours (A). Fails for the B2 caesium salts."""
     distance = np.asarray(neighbour_angstrom, dtype=np.float64)
     if not (distance > 0.0).all():
-        raise ColourCentreError(f"distance of nearest neighbours {neighbour_angstrom}: it must be positive, in angstrom")
+        raise ColourCentreError(
+            f"distance of nearest neighbours {neighbour_angstrom}: it must be positive, in angstrom"
+        )
     return np.asarray(_IVEY[0] * distance ** _IVEY[1])
 
 
 def smakula_per_cm2(salt: str, temperature_k: float = _WARM_K, *, lorentzian: bool = False) -> Measured:
-    """F centres per cm^3 for each 1/cm of peak absorption (so per cm^2), and one sigma from f (15 % where none is printed).
+    """F centres per cm^3 for each 1/cm of peak absorption (so per cm^2), and one sigma from f (15 % where none is
+    printed).
 
     n_F = 0.87e17 n/(n^2+2)^2 alpha_max W / f, with n at the peak (Li 1976, 297 K) and W at this temperature.
     """
@@ -146,8 +150,11 @@ def smakula_per_cm2(salt: str, temperature_k: float = _WARM_K, *, lorentzian: bo
     return Measured(value, value * (0.15 if row.f_sigma is None else row.f_sigma / row.f))
 
 
-def concentration_per_cm3(salt: str, optical_density: Measured, thickness_mm: float, temperature_k: float = _WARM_K) -> Measured:
-    """F centres per cm^3 from the peak's optical density (log10, background off) through `thickness_mm`, and one sigma."""
+def concentration_per_cm3(
+    salt: str, optical_density: Measured, thickness_mm: float, temperature_k: float = _WARM_K
+) -> Measured:
+    """F centres per cm^3 from the peak's optical density (log10, background off) through `thickness_mm`, and one
+    sigma."""
     _positive("thickness_mm", thickness_mm)
     _not_negative("optical density", optical_density.value)
     per = smakula_per_cm2(salt, temperature_k)
@@ -160,7 +167,8 @@ def optical_density(
     salt: str, f_per_cm3: FloatArray, thickness_mm: float, energy_ev: FloatArray, temperature_k: float = _WARM_K,
     volume_ratio: float = 1.0,
 ) -> FloatArray:  # fmt: skip
-    """Optical density (log10) of the F band, Gaussian, at photon energies (eV); concentrations and energies broadcast."""
+    """Optical density (log10) of the F band, Gaussian, at photon energies (eV); concentrations and energies
+    broadcast."""
     _positive("thickness_mm", thickness_mm)
     _not_negative("f_per_cm3", f_per_cm3)
     peak = f_energy_ev(salt, np.asarray(temperature_k), volume_ratio)
@@ -173,8 +181,8 @@ def optical_density(
 def swelling(salt: str, f_per_cm3: FloatArray) -> FloatArray:
     """Relative growth of the cell's edge by F centres (any shape): one formula volume each, n_F V_fu / 3.
 
-    KCl and NaCl under weak X-rays: Lin, Phys. Rev. 102, 968 (1956); LiF within 6 %. At low temperature isolated F-H pairs
-    expand the lattice more than this.
+    KCl and NaCl under weak X-rays: Lin, Phys. Rev. 102, 968 (1956); LiF within 6 %. At low temperature isolated F-H
+    pairs expand the lattice more than this.
     """
     _not_negative("f_per_cm3", f_per_cm3)
     row = next(row for row in PHASES.values() if row.salt == bands(salt).salt)
@@ -196,8 +204,8 @@ def _coth(salt: str, temperature_k: FloatArray) -> FloatArray:
     low, high = TEMPERATURE_K
     if not ((kelvin >= low) & (kelvin <= high)).all():
         raise ColourCentreError(
-            f"bands of {salt}: {temperature_k} K is outside {low:g} to {high:g} K, where a phonon's occupation describes "
-            f"them ({bands(salt).source})"
+            f"bands of {salt}: {temperature_k} K is outside {low:g} to {high:g} K, where a phonon's occupation "
+            f"describes them ({bands(salt).source})"
         )
     return np.asarray(1.0 / np.tanh(phonon_ev(salt) / (2.0 * _BOLTZMANN_EV * kelvin)))
 

@@ -1,7 +1,7 @@
 """How many colour centres there are: growth with dose, recombination, aggregates, annealing, bleaching and fading.
 
-Forms are the literature's; most of their constants were never measured for all salts, so they are arguments, with orders
-of magnitude as defaults, every one of them unconfirmed. Concentrations per cubic centimetre, doses in gray.
+Forms are the literature's; most of their constants were never measured for all salts, so they are arguments, with
+orders of magnitude as defaults, every one of them unconfirmed. Concentrations per cubic centimetre, doses in gray.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def ev_per_cm3_per_gy(salt: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """n_F(D) = a1 (1 - exp(-D/d1)) + a2 (1 - exp(-D/d2)) + s D: filling of vacancies that were there, a slow stage, a late one.
+    """n_F(D) = a1 (1 - exp(-D/d1)) + a2 (1 - exp(-D/d2)) + s D: filling of vacancies that were there, a slow stage, a
+    late one.
 
     a1, a2 in 1/cm^3, d1, d2 in Gy, s in 1/cm^3 per Gy. Room-temperature KCl curves have this form.
     """
@@ -52,7 +53,8 @@ class Growth:
 
 
 def typical_growth(salt: str, *, ev_per_centre: float = 1e3, vacancies_per_cm3: float = 5e16) -> Growth:
-    """A pure crystal at room temperature, by order of magnitude: some 1e3 eV a centre at first, ten times that later."""
+    """A pure crystal at room temperature, by order of magnitude: some 1e3 eV a centre at first, ten times that
+    later."""
     per_gy = ev_per_cm3_per_gy(salt)
     slow = 5e17
     return Growth(
@@ -99,7 +101,12 @@ def pair_rates(salt: str) -> PairRates:
 
 
 def advance_pairs(
-    rates: PairRates, f_per_cm3: float, h_per_cm3: float, pairs_per_cm3_s: float, temperature_k: float, duration_s: float
+    rates: PairRates,
+    f_per_cm3: float,
+    h_per_cm3: float,
+    pairs_per_cm3_s: float,
+    temperature_k: float,
+    duration_s: float,
 ) -> tuple[float, float]:
     """(F, H) after `duration_s` of irradiation at constant rate and temperature; stiff integration to 1e-10.
 
@@ -141,7 +148,9 @@ class Aggregates:
     exponent: float = -0.25
     tau_s: float = 600.0
 
-    def equilibrium_per_cm3(self, f_per_cm3: FloatArray, dose_rate_gy_per_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def equilibrium_per_cm3(
+        self, f_per_cm3: FloatArray, dose_rate_gy_per_s: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(M, R, N) per cm^3 that belong to F at this dose rate (Gy/s, above zero)."""
         f = _checked("f_per_cm3", f_per_cm3)
         if not dose_rate_gy_per_s > 0.0:
@@ -150,8 +159,11 @@ class Aggregates:
         r = self.kr_cm3 * f * m
         return np.asarray(m), np.asarray(r), np.asarray(self.kn_cm3 * f * r)
 
-    def advance_m(self, m_per_cm3: FloatArray, f_per_cm3: FloatArray, dose_rate_gy_per_s: float, duration_s: float) -> FloatArray:
-        """M after `duration_s` (s) at constant F and dose rate: exponential towards equilibrium. In the dark M stays."""
+    def advance_m(
+        self, m_per_cm3: FloatArray, f_per_cm3: FloatArray, dose_rate_gy_per_s: float, duration_s: float
+    ) -> FloatArray:
+        """M after `duration_s` (s) at constant F and dose rate: exponential towards equilibrium. In the dark M
+        stays."""
         start = _checked("m_per_cm3", m_per_cm3)
         _checked("duration_s", duration_s)
         if dose_rate_gy_per_s == 0.0:
@@ -200,7 +212,8 @@ def bleached(
 
 
 def faded(f_per_cm3: FloatArray, dark_s: FloatArray, *, share: float = 0.2, tau_s: float = 3600.0) -> FloatArray:
-    """F centres after time in the dark (s): a share of loose pairs recombines with one time constant, the rest stays."""
+    """F centres after time in the dark (s): a share of loose pairs recombines with one time constant, the rest
+    stays."""
     start, dark = _checked("f_per_cm3", f_per_cm3), _checked("dark_s", dark_s)
     if not (0.0 <= share <= 1.0 and tau_s > 0.0):
         raise ColourCentreError(f"share {share:g} must lie in 0 to 1 and tau {tau_s:g} s be positive")

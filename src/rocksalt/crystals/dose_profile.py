@@ -1,4 +1,4 @@
-"""Dose against depth, from any X-ray beam in any salt, and what diffraction, absorption and a micrograph average over it.
+"""Dose against depth, from any X-ray beam in any salt, and what each channel of measurement averages over it.
 
 Photo-absorption only, all absorbed energy stays where it is absorbed: an upper bound, as in absorption.py.
 """
@@ -42,7 +42,9 @@ class Spectrum:
     def __post_init__(self) -> None:
         energy, photons = np.atleast_1d(self.energy_kev), np.atleast_1d(self.photons_per_s)
         if not (energy.shape == photons.shape and energy.ndim == 1 and (energy > 0.0).all() and (photons >= 0.0).all()):
-            raise DoseError("a spectrum needs as many numbers of photons, none negative, as energies, all above zero (keV)")
+            raise DoseError(
+                "a spectrum needs as many numbers of photons, none negative, as energies, all above zero (keV)"
+            )
 
 
 def monochromatic(energy_kev: float, photons_per_s: float) -> Spectrum:
@@ -62,8 +64,8 @@ def tube_spectrum(
     """
     if anode not in _LINES_KEV or not (kilovolt > _LINES_KEV[anode][2] and photons_per_s >= 0.0):
         raise DoseError(
-            f"a tube of {anode} at {kilovolt:g} kV with {photons_per_s:g} photons/s: there are {', '.join(_LINES_KEV)}, "
-            "the voltage must excite the K lines and the photons must not be negative"
+            f"a tube of {anode} at {kilovolt:g} kV with {photons_per_s:g} photons/s: there are "
+            f"{', '.join(_LINES_KEV)}, the voltage must excite the K lines and the photons must not be negative"
         )
     if not 0.0 <= characteristic_share <= 1.0:
         raise DoseError(f"the share of characteristic photons is {characteristic_share:g}; it must lie in 0 to 1")
@@ -83,7 +85,9 @@ def tube_spectrum(
 def transmission(element: str, thickness_um: float, energy_kev: FloatArray) -> FloatArray:
     """Share of photons (energies in keV, (n,)) that a foil passes, photo-absorption only. Raises DoseError."""
     if element not in _KG_PER_M3 or not thickness_um >= 0.0:
-        raise DoseError(f"a filter of {thickness_um:g} um of {element}: there are {', '.join(FILTERS)}, none thinner than 0")
+        raise DoseError(
+            f"a filter of {thickness_um:g} um of {element}: there are {', '.join(FILTERS)}, none thinner than 0"
+        )
     mass = [absorption.element_mass_absorption_m2_per_kg(element, float(kev)) for kev in np.atleast_1d(energy_kev)]
     return np.asarray(np.exp(-np.array(mass) * _KG_PER_M3[element] * thickness_um * 1e-6))
 
@@ -97,11 +101,12 @@ def depth_grid(thickness_m: float, points: int = 2001) -> FloatArray:
 def dose_rate_profile_gy_per_s(
     salt: str, beam: Spectrum, area_m2: float, depth_m: FloatArray, *, incidence_deg: float = 90.0
 ) -> FloatArray:
-    """Dose rate (Gy/s) at depths (m, any shape) below the surface that the beam enters at `incidence_deg` to the surface.
+    """Dose rate (Gy/s) at depths (m, any shape) below the surface that the beam enters at `incidence_deg` to the
+    surface.
 
-    D'(z) = sum over the spectrum of flux E (mu/rho) exp(-mu z / sin i) / area; `area_m2` is the beam's own cross-section,
-    uniform: a grazing beam lights a larger surface, but stops nearer to it. Density is the ambient one. Raises DoseError, UnknownPhase, ValueError for an energy outside
-    2 to 150 keV.
+    D'(z) = sum over the spectrum of flux E (mu/rho) exp(-mu z / sin i) / area; `area_m2` is the beam's own
+    cross-section, uniform: a grazing beam lights a larger surface, but stops nearer to it. Density is the ambient one.
+    Raises DoseError, UnknownPhase, ValueError for an energy outside 2 to 150 keV.
     """
     _positive("area_m2", area_m2)
     slant = _slant(incidence_deg)
@@ -166,7 +171,7 @@ def _density(salt: str) -> float:
 
 
 def _slant(incidence_deg: float) -> float:
-    if not 0.0 < incidence_deg <= 90.0:  # noqa: PLR2004  # across the surface
+    if not 0.0 < incidence_deg <= 90.0:  # across the surface
         raise DoseError(f"the beam enters at {incidence_deg:g} degrees to the surface; it must lie in 0 to 90")
     return float(np.sin(np.radians(incidence_deg)))
 

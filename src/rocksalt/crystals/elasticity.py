@@ -52,22 +52,23 @@ _ROWS: Final = (
             unconfirmed=("warm_gpa", "cold_gpa", "per_gpa")),
     Elastic(salt="NaCl", structure="B1", warm_gpa=(49.67, 13.18, 12.78), cold_gpa=(57.50, 11.2, 13.27),
             per_gpa=(11.8, 2.1, 0.37), warm_sigma_gpa=(0.37, 0.44, 0.02),
-            reference="Yamamoto et al., J. Phys. Soc. Jpn 56 (1987), 294 K; Overton and Swim, Phys. Rev. 84, 758 (1951), "
-            "0 K, C12 of later work",
+            reference="Yamamoto et al., J. Phys. Soc. Jpn 56 (1987), 294 K; Overton and Swim, Phys. Rev. 84, 758 (1951)"
+            ", 0 K, C12 of later work",
             unconfirmed=("cold_gpa", "per_gpa")),
-    Elastic(salt="KCl", structure="B1", warm_gpa=(40.5, 6.9, 6.3), cold_gpa=(48.3, 5.4, 6.6), per_gpa=(12.8, 1.6, -0.39),
-            reference="memory of the literature", unconfirmed=("warm_gpa", "cold_gpa", "per_gpa")),
-    Elastic(salt="KBr", structure="B1", warm_gpa=(34.6, 5.7, 5.1), cold_gpa=(41.8, 5.6, 5.2), per_gpa=(12.9, 1.6, -0.33),
-            warm_sigma_gpa=(0.9, 0.4, 0.05),
-            reference="ultrasound, from memory; Brillouin scattering gives 33.7, 6.1, 5.1 (Bull. Chem. Soc. Jpn 46, 3031, "
-            "1973)",
+    Elastic(salt="KCl", structure="B1", warm_gpa=(40.5, 6.9, 6.3), cold_gpa=(48.3, 5.4, 6.6),
+            per_gpa=(12.8, 1.6, -0.39), reference="memory of the literature",
+            unconfirmed=("warm_gpa", "cold_gpa", "per_gpa")),
+    Elastic(salt="KBr", structure="B1", warm_gpa=(34.6, 5.7, 5.1), cold_gpa=(41.8, 5.6, 5.2),
+            per_gpa=(12.9, 1.6, -0.33), warm_sigma_gpa=(0.9, 0.4, 0.05),
+            reference="ultrasound, from memory; Brillouin scattering gives 33.7, 6.1, 5.1 (Bull. Chem. Soc. Jpn "
+            "46, 3031, 1973)",
             unconfirmed=("warm_gpa", "cold_gpa", "per_gpa")),
     Elastic(salt="CsCl", structure="B2", warm_gpa=(36.44, 8.82, 8.04), cold_gpa=None, per_gpa=None, reference=_CRC,
             unconfirmed=()),
     Elastic(salt="CsBr", structure="B2", warm_gpa=(30.63, 8.07, 7.50), cold_gpa=None, per_gpa=None, reference=_CRC,
             unconfirmed=()),
-    Elastic(salt="CsI", structure="B2", warm_gpa=(24.46, 6.61, 6.29), cold_gpa=(27.4, 7.9, 8.3), per_gpa=(6.8, 5.1, 3.5),
-            reference=_CRC, unconfirmed=("cold_gpa", "per_gpa")),
+    Elastic(salt="CsI", structure="B2", warm_gpa=(24.46, 6.61, 6.29), cold_gpa=(27.4, 7.9, 8.3),
+            per_gpa=(6.8, 5.1, 3.5), reference=_CRC, unconfirmed=("cold_gpa", "per_gpa")),
 )  # fmt: skip
 ELASTIC: Final[Mapping[tuple[str, str], Elastic]] = MappingProxyType({(row.salt, row.structure): row for row in _ROWS})
 

@@ -75,7 +75,8 @@ MARKERS: Final[Mapping[str, Marker]] = MappingProxyType(
 
 
 def ruby_line_nm(temperature_k: float) -> float:
-    """Wavelength (nm) of R1 without pressure at `temperature_k`, 694.25 at 298 K. Flat below 50 K. Raises GaugeError."""
+    """Wavelength (nm) of R1 without pressure at `temperature_k`, 694.25 at 298 K. Flat below 50 K. Raises
+    GaugeError."""
     low, high = RUBY_TEMPERATURE_K
     if not low <= temperature_k <= high:
         raise GaugeError(f"ruby at {temperature_k:g} K: its line was followed from {low:g} to {high:g} K (Ragan 1992)")
@@ -137,8 +138,9 @@ def ruby_pressure_gpa(
 def marker_pressure_gpa(marker: str, a_angstrom: Measured, temperature_k: float = _REFERENCE_K) -> Measured:
     """Pressure (GPa, on the marker's scale) of gold or MgO with a cubic cell of this edge, and one sigma.
 
-    Sigma: of the cell and of the calibration (V0, K0, K0' taken as independent: an upper bound, they are anticorrelated).
-    Raises GaugeError for an unknown marker, an impossible cell, or a temperature or pressure outside the source's.
+    Sigma: of the cell and of the calibration (V0, K0, K0' taken as independent: an upper bound, they are
+    anticorrelated). Raises GaugeError for an unknown marker, an impossible cell, or a temperature or pressure outside
+    the source's.
     """
     row = _marker(marker)
     low, high = row.temperature_k
@@ -182,4 +184,4 @@ def _heat_gpa(row: Marker, volume_a3: float, temperature_k: float) -> float:
     def energy(kelvin: float) -> float:
         return float(3.0 * row.atoms * _BOLTZMANN_GPA_A3 * kelvin * debye3(np.asarray(theta / kelvin)))
 
-    return gamma / volume_a3 * (energy(temperature_k) - energy(_REFERENCE_K))
+    return float(gamma / volume_a3 * (energy(temperature_k) - energy(_REFERENCE_K)))

@@ -1,7 +1,8 @@
 """The stray structure between B1 and B2: B33 (TlI type, Cmcm), a weak set of lines while KCl and NaBr transform.
 
-Its cell follows from B1 by sheets that slip; what was measured of it is that it is there (KCl: Z. Krist. 219, 345; NaBr:
-Z. Anorg. Allg. Chem. 2011). Cell ratios and coordinates are those of TlI, from memory: treat the lines as unknown ones.
+Its cell follows from B1 by sheets that slip; what was measured of it is that it is there (KCl: Z. Krist. 219, 345;
+NaBr: Z. Anorg. Allg. Chem. 2011). Cell ratios and coordinates are those of TlI, from memory: treat the lines as unknown
+ones.
 """
 
 from __future__ import annotations

@@ -50,12 +50,15 @@ class Kinetics:
 def transition(salt: str) -> Transition:
     """The salt's transition. Raises NoTransition, which says for which salts one is known."""
     if salt not in TRANSITIONS:
-        raise NoTransition(f"there is no B1 to B2 transition of {salt} in the table; there is one of {', '.join(TRANSITIONS)}")
+        raise NoTransition(
+            f"there is no B1 to B2 transition of {salt} in the table; there is one of {', '.join(TRANSITIONS)}"
+        )
     return TRANSITIONS[salt]
 
 
 def kinetics(salt: str, *, p0_gpa: float = 0.1, tau0_s: float = 600.0, avrami: float = 2.0) -> Kinetics:
-    """A rate law with the salt's tabled bands: forward begins at the low end of its band, reverse at the high end of its.
+    """A rate law with the salt's tabled bands: forward begins at the low end of its band, reverse at the high end of
+    its.
 
     p0, tau0 and n are not in the literature that was read: the defaults are orders of magnitude. Raises NoTransition.
     """
@@ -116,8 +119,8 @@ def coexisting_fraction(threshold_gpa: float, mean_gpa: FloatArray, spread_gpa: 
 def volume_collapse(salt: str, pressure_gpa: float, temperature_k: float = 300.0) -> tuple[float, float]:
     """(V_B2 - V_B1) / V_B1 per formula unit from the two equations of state, and one sigma of it.
 
-    B1 is followed beyond its data where the pressure asks for it (eos.extrapolated). Raises UnknownPhase where B2 has no
-    row (TRANSITIONS has the reported step then) and OutOfRange.
+    B1 is followed beyond its data where the pressure asks for it (eos.extrapolated). Raises UnknownPhase where B2 has
+    no row (TRANSITIONS has the reported step then) and OutOfRange.
     """
     b1, b2 = phase(salt, "B1"), phase(salt, "B2")
     wide = eos.extrapolated(b1)

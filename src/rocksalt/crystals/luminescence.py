@@ -40,7 +40,11 @@ def spectrum(energy_ev: FloatArray, f2_light: float, f3_plus_light: float) -> Fl
 
 
 def signal(
-    dose_gy: FloatArray, *, saturation_gy: float = SATURATION_GY, pump_density: float = 0.0, quenching_gy: float = np.inf
+    dose_gy: FloatArray,
+    *,
+    saturation_gy: float = SATURATION_GY,
+    pump_density: float = 0.0,
+    quenching_gy: float = np.inf,
 ) -> FloatArray:
     """Luminescence at doses (Gy, any shape), 1 at full saturation of the centres without losses.
 

@@ -33,7 +33,8 @@ _LI_1976: Final = {
 
 
 def refractive_index(salt: str, energy_ev: FloatArray) -> FloatArray:
-    """n at photon energies (eV, any shape), 297 K and no pressure. Raises UnknownPhase, and ValueError outside the range."""
+    """n at photon energies (eV, any shape), 297 K and no pressure. Raises UnknownPhase, and ValueError outside the
+    range."""
     if salt not in _LI_1976:
         raise UnknownPhase(f"there is no refractive index of {salt}; there is one of {', '.join(_LI_1976)}")
     (low, high), (constant, *pairs) = _LI_1976[salt]
@@ -45,7 +46,7 @@ def refractive_index(salt: str, energy_ev: FloatArray) -> FloatArray:
             f"{salt}: {energy.ravel()[0]:g} eV is outside {_EV_UM / high:.3g} to {_EV_UM / low:.3g} eV, where its "
             "refractive index is known (Li, J. Phys. Chem. Ref. Data 5, 329, 1976)"
         )
-    square = 1.0 + constant
+    square = np.full_like(energy, 1.0 + constant)
     for strength, resonance in zip(pairs[::2], pairs[1::2], strict=True):
         square = square + strength * wavelength**2 / (wavelength**2 - resonance**2)
     return np.asarray(np.sqrt(square))

@@ -52,12 +52,11 @@ class Scale:
         if self.form == "quadratic":
             return np.asarray(self.a_gpa * (x - 1.0) * (1.0 + self.b * (x - 1.0)))
         length = 1.0 / x
-        return np.asarray(
-            3.0 * self.a_gpa * (1.0 - length) / length**2 * np.exp(1.5 * (self.b - 1.0) * (1.0 - length))
-        )
+        return np.asarray(3.0 * self.a_gpa * (1.0 - length) / length**2 * np.exp(1.5 * (self.b - 1.0) * (1.0 - length)))
 
     def sigma_gpa(self, x: FloatArray) -> FloatArray | None:
-        """One sigma (GPa) that the calibration leaves at x, a and b taken as independent; None where none is printed."""
+        """One sigma (GPa) that the calibration leaves at x, a and b taken as independent; None where none is
+        printed."""
         if self.a_sigma_gpa is None or self.b_sigma is None:
             return None
         by_a = self.pressure_gpa(x) / self.a_gpa * self.a_sigma_gpa
@@ -156,7 +155,9 @@ def _check_range(scale: Scale, values: FloatArray) -> None:
 def _known(name: str) -> str:
     name = _ALIASES.get(name, name)
     if name not in known_scales():
-        raise ScaleError(f"there is no calibration for the scale {name!r}; there is one for {'; '.join(known_scales())}")
+        raise ScaleError(
+            f"there is no calibration for the scale {name!r}; there is one for {'; '.join(known_scales())}"
+        )
     return name
 
 

@@ -89,7 +89,9 @@ _ROWS: Final = (
         forward_gpa=(29.0, 35.0),
         reverse_gpa=(24.0, 30.0),
         volume_step=-0.03,
-        sources="intermediate: Z. Anorg. Allg. Chem. (2011); forward 29-35, sluggish, and step from memory; reverse a guess",
+        sources=(
+            "intermediate: Z. Anorg. Allg. Chem. (2011); forward 29-35, sluggish, and step from memory; reverse a guess"
+        ),
         confirmed=False,
         intermediate="B33",
     ),
@@ -120,7 +122,10 @@ _ROWS: Final = (
         forward_gpa=(0.5, 0.57),
         reverse_gpa=(0.3, 0.5),
         volume_step=-0.14,
-        sources="forward: first B2 row at 0.54 (Farla et al., J. Appl. Phys. 137, 115901, 2025); reverse and step from memory",
+        sources=(
+            "forward: first B2 row at 0.54 (Farla et al., J. Appl. Phys. 137, 115901, 2025); reverse and step "
+            "from memory"
+        ),
         confirmed=False,
     ),
 )

@@ -44,7 +44,8 @@ class PhysicsModel:
         """Label, phases, pressure and how sure. `salt`: the campaign's, if known; fraction_b2 and pressure are for it.
 
         `prior_pressure_gpa` is what is known of the pressure beside the pattern. Raises tables.UnknownPhase for a salt
-        outside tables.MODEL_SALTS and ValueError for an impossible wavelength; a bad pattern is no error but an `unknown`.
+        outside tables.MODEL_SALTS and ValueError for an impossible wavelength; a bad pattern is no error but an
+        `unknown`.
         """
         salts = self._salts if salt is None else (salt,)
         keys = tuple(key for key in tables.MODEL_PHASES if key[0] in salts)
