@@ -1,5 +1,7 @@
 """B1 to B2: facts against equations of state, and a rate law that steps exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,20 @@ def test_nothing_happens_in_the_dead_band_and_each_branch_goes_its_way() -> None
     # p0 of overpressure makes it e times faster
     at_edge, beyond = kinetics.rates_per_s(LAW, LAW.forward_gpa + np.array([1e-9, LAW.p0_gpa]))[0]
     assert beyond / at_edge == pytest.approx(np.e, rel=1e-6)
+
+
+def test_heat_makes_it_faster_and_a_slope_moves_the_bands() -> None:
+    warm = replace(LAW, activation_ev=0.5, slope_gpa_per_k=-1e-3)
+    at = np.asarray(LAW.forward_gpa + 0.05)
+    same = kinetics.rates_per_s(warm, at)[0]
+    np.testing.assert_allclose(same, kinetics.rates_per_s(LAW, at)[0])
+    hot = kinetics.rates_per_s(replace(LAW, activation_ev=0.5), at, 350.0)[0]
+    assert float(hot / same) == pytest.approx(np.exp(0.5 / 8.617333262e-5 * (1 / 300 - 1 / 350)))
+    inside = np.asarray(LAW.forward_gpa - 0.02)
+    assert float(kinetics.rates_per_s(warm, inside)[0]) == 0.0 < float(kinetics.rates_per_s(warm, inside, 350.0)[0])
+    assert float(advance(warm, np.asarray(0.2), inside, 600.0, 350.0)) > 0.2
+    with pytest.raises(ValueError, match="above zero"):
+        kinetics.rates_per_s(LAW, at, 0.0)
 
 
 def test_a_pressure_gradient_makes_phases_coexist() -> None:

@@ -249,7 +249,9 @@ class Structure(StrEnum):
 @app.command()
 def crystal(
     salt: Annotated[str, typer.Argument(help="The salt: NaCl, KBr, CsI…", metavar="SALT")],
-    phase: Annotated[Structure, typer.Option("--phase", help="B1 (rock salt) or B2 (caesium chloride).")],
+    phase: Annotated[
+        Structure, typer.Option("--phase", case_sensitive=False, help="B1 (rock salt) or B2 (caesium chloride).")
+    ],
     pressure_gpa: Annotated[float | None, typer.Option("--pressure-gpa", help="On the phase's own scale.")] = None,
     volume_a3: Annotated[float | None, typer.Option("--volume-a3", help="Of the cubic cell, in Å³.")] = None,
     temperature_k: Annotated[float, typer.Option("--temperature-k")] = 300.0,

@@ -1,6 +1,7 @@
 """How fast one phase becomes the other: Kolmogorov, Johnson, Mehl and Avrami with a dead band, and what coexists.
 
-The rate is tau(P) = tau0 exp(-(|P - Peq| - dP) / p0) outside the dead band of half-width dP, and zero inside it.
+The rate is 1/tau, tau = tau0 exp(-(|P - Peq| - dP) / p0) outside the dead band of half-width dP, and zero inside it; heat
+makes it faster by Arrhenius, and moves the bands where a slope is given (KBr and KI: almost none, Pistorius 1965).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from rocksalt.crystals.tables import phase
 from rocksalt.crystals.transition import TRANSITIONS, Transition
 from rocksalt.values import FloatArray
 
+_REFERENCE_K: Final = 300.0
+_BOLTZMANN_EV: Final = 8.617333262e-5  # eV per K, SI 2019
 _WHOLE: Final = 1.0 - 1e-15  # a fraction beyond this counts as complete: ln(1 - X) would be infinite
 
 
@@ -28,6 +31,7 @@ class Kinetics:
 
     equilibrium_gpa     Peq; forward_gpa, reverse_gpa: where each branch begins (Peq + dP and Peq - dP')
     p0_gpa, tau0_s      tau at the band's edge, and the overpressure that makes it e times shorter
+    activation_ev       of the rate, about 300 K; slope_gpa_per_k: of Peq and both bands
     avrami              n: 1 (growth of what is there) to 4 (steady nucleation, growth in three dimensions)
     """
 
@@ -37,13 +41,16 @@ class Kinetics:
     p0_gpa: float
     tau0_s: float
     avrami: float
+    activation_ev: float = 0.0
+    slope_gpa_per_k: float = 0.0
 
     def __post_init__(self) -> None:
         bands = self.reverse_gpa <= self.equilibrium_gpa <= self.forward_gpa
-        if not (bands and self.p0_gpa > 0.0 and self.tau0_s > 0.0 and self.avrami > 0.0):
+        if not (bands and self.p0_gpa > 0.0 and self.tau0_s > 0.0 and self.avrami > 0.0 and self.activation_ev >= 0.0):
             raise NoTransition(
                 f"reverse {self.reverse_gpa:g} <= equilibrium {self.equilibrium_gpa:g} <= forward {self.forward_gpa:g} "
-                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} > 0 must hold"
+                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} > 0 must hold, and "
+                f"activation {self.activation_ev:g} eV not be negative"
             )
 
 
@@ -73,16 +80,30 @@ def kinetics(salt: str, *, p0_gpa: float = 0.1, tau0_s: float = 600.0, avrami: f
     )
 
 
-def rates_per_s(law: Kinetics, pressure_gpa: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(1/tau forward, 1/tau reverse) in 1/s at pressures (GPa, any shape); at least one of them is zero everywhere."""
-    over = (np.asarray(pressure_gpa, dtype=np.float64) - law.forward_gpa) / law.p0_gpa
-    under = (law.reverse_gpa - np.asarray(pressure_gpa, dtype=np.float64)) / law.p0_gpa
+def rates_per_s(
+    law: Kinetics, pressure_gpa: FloatArray, temperature_k: float = _REFERENCE_K
+) -> tuple[FloatArray, FloatArray]:
+    """(1/tau forward, 1/tau reverse) in 1/s at pressures (GPa, any shape); at least one of them is zero everywhere.
+
+    Raises ValueError for a temperature that isn't above zero.
+    """
+    if not temperature_k > 0.0:
+        raise ValueError(f"the temperature is {temperature_k:g} K; it must be above zero")
+    moved = np.asarray(pressure_gpa, dtype=np.float64) - law.slope_gpa_per_k * (temperature_k - _REFERENCE_K)
+    over, under = (moved - law.forward_gpa) / law.p0_gpa, (law.reverse_gpa - moved) / law.p0_gpa
+    heat = float(np.exp(law.activation_ev / _BOLTZMANN_EV * (1.0 / _REFERENCE_K - 1.0 / temperature_k)))
     return tuple(  # type: ignore[return-value]  # two of them
-        np.where(drive > 0.0, np.exp(np.minimum(drive, 60.0)) / law.tau0_s, 0.0) for drive in (over, under)
+        np.where(drive > 0.0, np.exp(np.minimum(drive, 60.0)) * heat / law.tau0_s, 0.0) for drive in (over, under)
     )
 
 
-def advance(law: Kinetics, fraction_b2: FloatArray, pressure_gpa: FloatArray, duration_s: float) -> FloatArray:
+def advance(
+    law: Kinetics,
+    fraction_b2: FloatArray,
+    pressure_gpa: FloatArray,
+    duration_s: float,
+    temperature_k: float = _REFERENCE_K,
+) -> FloatArray:
     """Fraction of B2 after `duration_s` at constant pressure; fraction (0 to 1) and pressure (GPa) broadcast.
 
     Exact: X = 1 - exp(-y^n) with y growing by dt/tau, so two half steps are one whole one. The same law runs backwards
@@ -91,7 +112,7 @@ def advance(law: Kinetics, fraction_b2: FloatArray, pressure_gpa: FloatArray, du
     start = np.asarray(fraction_b2, dtype=np.float64)
     if not ((start >= 0.0) & (start <= 1.0)).all() or not duration_s >= 0.0 or np.isnan(pressure_gpa).any():
         raise ValueError("fractions lie in 0 to 1, durations are not negative, and pressures are numbers")
-    forward, backward = rates_per_s(law, pressure_gpa)
+    forward, backward = rates_per_s(law, pressure_gpa, temperature_k)
     grown = _grow(start, forward * duration_s, law.avrami)
     shrunk = 1.0 - _grow(1.0 - start, backward * duration_s, law.avrami)
     return np.asarray(np.where(forward > 0.0, grown, np.where(backward > 0.0, shrunk, start)))
