@@ -1,7 +1,7 @@
 """How fast one phase becomes the other: Kolmogorov, Johnson, Mehl and Avrami with a dead band, and what coexists.
 
-The rate is 1/tau, tau = tau0 exp(-(|P - Peq| - dP) / p0) outside the dead band of half-width dP, and zero inside it; heat
-makes it faster by Arrhenius, and moves the bands where a slope is given (KBr and KI: almost none, Pistorius 1965).
+The rate is 1/tau, tau = tau0 exp(-(|P - Peq| - dP) / p0) outside the dead band of half-width dP, and zero inside it;
+heat makes it faster by Arrhenius, and moves the bands where a slope is given (KBr and KI: almost none, Pistorius 1965).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Kinetics:
         if not (bands and self.p0_gpa > 0.0 and self.tau0_s > 0.0 and self.avrami > 0.0 and self.activation_ev >= 0.0):
             raise NoTransition(
                 f"reverse {self.reverse_gpa:g} <= equilibrium {self.equilibrium_gpa:g} <= forward {self.forward_gpa:g} "
-                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} > 0 must hold, and "
-                f"activation {self.activation_ev:g} eV not be negative"
+                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} > 0 must "
+                f"hold, and activation {self.activation_ev:g} eV not be negative"
             )
 
 
