@@ -1,10 +1,9 @@
-"""Absorption and dose against numbers computed from other tables; transition facts against the equations of state."""
+"""Absorption and dose against numbers computed from other tables."""
 
 import pytest
 
-from rocksalt.crystals import absorption, eos
+from rocksalt.crystals import absorption
 from rocksalt.crystals.tables import SALTS, UnknownPhase, phase
-from rocksalt.crystals.transition import TRANSITIONS, Transition
 
 # Photo-absorption in m^2/kg from the Elam tables.
 ELAM = {
@@ -52,7 +51,7 @@ def test_the_dose_of_a_synchrotron_beam(salt: str, gy_per_s: float) -> None:
 def test_a_thick_crystal_absorbs_all_of_the_beam_and_no_more(salt: str) -> None:
     thickness, side, flux, kev = 0.1, 1e-3, 1e9, 8.0478
     rate = absorption.dose_rate_gy_per_s(salt, flux, kev, beam_size_m=(side, side), thickness_m=thickness)
-    mass = absorption.density_kg_per_m3(phase(salt, "B2" if salt == "CsI" else "B1")) * side * side * thickness
+    mass = absorption.density_kg_per_m3(phase(salt, "B2" if salt.startswith("Cs") else "B1")) * side * side * thickness
     assert rate * mass == pytest.approx(flux * kev * 1.602176634e-16, rel=1e-9)
 
 
@@ -66,15 +65,5 @@ def test_dose_refuses_what_makes_no_sense() -> None:
         absorption.dose_rate_gy_per_s("KBr", 1.0, 0.5, **good)
     with pytest.raises(ValueError, match="Xx"):
         absorption.element_mass_absorption_m2_per_kg("Xx", 8.0)
-    with pytest.raises(UnknownPhase, match="no KI"):
-        absorption.linear_attenuation_per_m("KI", 8.0)
-
-
-@pytest.mark.parametrize("fact", TRANSITIONS.values(), ids=lambda fact: fact.salt)
-def test_a_transition_fits_the_equations_of_state(fact: Transition) -> None:
-    b1, b2 = phase(fact.salt, "B1"), phase(fact.salt, "B2")
-    at = fact.equilibrium_gpa
-    assert eos.volume_a3(b2, at) / (eos.volume_a3(b1, at) / 4) - 1.0 == pytest.approx(fact.volume_step, abs=0.01)
-    assert fact.reverse_gpa[0] <= fact.reverse_gpa[1] <= fact.forward_gpa[1]
-    assert fact.reverse_gpa[0] < at <= fact.forward_gpa[1]
-    assert fact.sources
+    with pytest.raises(UnknownPhase, match="no NaI"):
+        absorption.linear_attenuation_per_m("NaI", 8.0)

@@ -1,5 +1,7 @@
 """Pressure and volume: against strains computed elsewhere, against themselves, and at the edge of what is known."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from rocksalt.crystals import eos
 from rocksalt.crystals.debye import debye1, debye3
-from rocksalt.crystals.tables import ALTERNATIVES, PHASES, SALTS, Phase, UnknownPhase, ions, phase
+from rocksalt.crystals.tables import ALTERNATIVES, MODEL_PHASES, PHASES, SALTS, Phase, UnknownPhase, ions, phase
 
 EVERY_ROW = [*PHASES.values(), *(row for rows in ALTERNATIVES.values() for row in rows)]
 LOADS_GPA = np.array([0.5, 1.0, 2.0, 5.0, 10.0, 20.0])
@@ -54,25 +56,30 @@ def test_the_cold_cell_is_the_reference_cell(
     row = phase(salt, structure)
     cold = eos.cell_angstrom(row, 0.0, 5.0)
     assert 100.0 * (1.0 - cold / eos.cell_angstrom(row, 0.0)) == pytest.approx(shrunk_percent, abs=0.1)
-    # LiF: V0 is the refit's and its 300 K cell 4.0325, larger than the measured 4.027-4.031, so the cold one is too.
-    assert cold == pytest.approx(a_angstrom, rel=1.3e-3 if salt == "LiF" else 1e-3)
+    assert cold == pytest.approx(a_angstrom, rel=1e-3)
 
 
 @pytest.mark.parametrize(
-    ("salt", "structure", "per_kelvin"),
+    ("salt", "at_k", "per_kelvin"),
     [
-        ("LiF", "B1", 33.5e-6),
-        ("NaCl", "B1", 39.0e-6),
-        ("KCl", "B1", 37.0e-6),
-        ("KBr", "B1", 38.5e-6),
-        ("CsI", "B2", 48.5e-6),
+        ("LiF", 300.0, 33.5e-6),
+        ("NaF", 300.0, 32e-6),
+        ("NaCl", 300.0, 39.0e-6),
+        ("NaBr", 300.0, 42e-6),
+        ("KF", 300.0, 34e-6),
+        ("KCl", 300.0, 37.0e-6),
+        ("KBr", 300.0, 38.5e-6),
+        ("KI", 300.0, 40.5e-6),
+        ("RbCl", 300.0, 36e-6),
+        ("CsCl", 300.0, 46e-6),
+        ("CsBr", 273.0, 47.9e-6),
+        ("CsI", 300.0, 48.5e-6),
     ],
 )
-def test_thermal_expansion_at_room_temperature_is_the_measured_one(
-    salt: str, structure: str, per_kelvin: float
-) -> None:
-    cells = eos.cell_angstrom(phase(salt, structure), 0.0, np.array([299.0, 301.0]))
-    assert (cells[1] - cells[0]) / 2.0 / cells.mean() == pytest.approx(per_kelvin, rel=0.05)
+def test_thermal_expansion_at_room_temperature_is_the_measured_one(salt: str, at_k: float, per_kelvin: float) -> None:
+    row = next(row for row in PHASES.values() if row.salt == salt)
+    cells = eos.cell_angstrom(row, 0.0, np.array([at_k - 1.0, at_k + 1.0]))
+    assert (cells[1] - cells[0]) / 2.0 / cells.mean() == pytest.approx(per_kelvin, rel=0.06)
 
 
 @given(
@@ -125,7 +132,7 @@ def test_heating_at_constant_volume_raises_the_pressure(row: Phase) -> None:
     temperatures = np.array([5.0, 77.0, 200.0, 300.0, 450.0, 600.0])
     pressures = eos.pressure_gpa(row, row.v0_a3, temperatures)
     assert np.all(np.diff(pressures) > 0.0)
-    assert pressures[3] == 0.0
+    assert pressures[3] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_b2_is_the_denser_phase_by_the_reported_steps() -> None:
@@ -224,7 +231,8 @@ def test_the_sigma_of_a_pressure_is_small_beside_the_pressure() -> None:
     for row in PHASES.values():
         sigma = eos.pressure_sigma_gpa(row, eos.volume_a3(row, np.array([0.0, 0.5, 1.0]) * row.range_gpa[1]))
         assert np.all(sigma > 0.0)
-        assert np.all(sigma[1:] < 0.03 * row.range_gpa[1])
+        share = 0.06 if "k0p" in row.unconfirmed else 0.03
+        assert np.all(sigma[1:] < share * row.range_gpa[1])
 
 
 @given(st.floats(1e-3, 300.0))
@@ -238,19 +246,48 @@ def test_debye_functions_are_their_integrals(y: float) -> None:
 
 
 def test_an_unknown_phase_is_answered_with_what_there_is() -> None:
-    with pytest.raises(UnknownPhase, match=r"no LiF B2 .* LiF B1, NaCl B1, NaCl B2"):
+    with pytest.raises(UnknownPhase, match=r"no LiF B2 .* LiF B1, NaF B1, NaCl B1, NaCl B2"):
         phase("LiF", "B2")
-    with pytest.raises(UnknownPhase, match=r"no NaI .* LiF, NaCl, KCl, KBr, CsI"):
+    with pytest.raises(UnknownPhase, match=r"no NaI .* LiF, NaF, NaCl, NaBr, KF, KCl, KBr, KI, RbCl, CsCl, CsBr, CsI"):
         ions("NaI")
 
 
 def test_the_table_is_whole() -> None:
-    assert SALTS == ("LiF", "NaCl", "KCl", "KBr", "CsI")
-    assert [ions(salt) for salt in SALTS] == [("Li", "F"), ("Na", "Cl"), ("K", "Cl"), ("K", "Br"), ("Cs", "I")]
+    assert SALTS == ("LiF", "NaF", "NaCl", "NaBr", "KF", "KCl", "KBr", "KI", "RbCl", "CsCl", "CsBr", "CsI")
+    assert ["".join(ions(salt)) for salt in SALTS] == list(SALTS)
+    names = {field.name for field in fields(Phase)}
     for row in EVERY_ROW:
         assert row.z == {"B1": 4, "B2": 1}[row.structure]
+        assert row.form in ("Vinet", "BM3", "BM4")
         assert row.range_gpa[0] < row.range_gpa[1]
         assert min(row.v0_sigma_a3, row.k0_sigma_gpa, row.k0p_sigma) > 0.0
-        assert row.confirmed or "memory" in row.note or row.note.endswith(("from B1", "as for B1"))
+        assert set(row.unconfirmed) <= names
+        assert row.confirmed or row.note
+        assert row.scale
+        assert row.reference
         assert (row.form == "BM4") == (row.k0pp_per_gpa is not None)
     assert {row.name for row in PHASES.values() if row.v0_is_fictive} == {"NaCl B2", "KCl B2", "KBr B2"}
+
+
+def test_the_model_knows_the_phases_that_it_was_tested_with_however_long_the_table_grows() -> None:
+    expected = "LiF B1, NaCl B1, NaCl B2, KCl B1, KCl B2, KBr B1, KBr B2, CsI B2"
+    assert ", ".join(PHASES[key].name for key in MODEL_PHASES) == expected
+
+
+def test_sodium_fluorides_form_turns_over_and_the_row_ends_before() -> None:
+    row = phase("NaF", "B1")
+    assert eos.volume_a3(row, 27.0) < eos.volume_a3(row, 25.0)
+    with pytest.raises(eos.OutOfRange, match=r"NaF B1: 40 GPa .* 0 to 25 GPa \(J\. Appl\. Cryst"):
+        eos.volume_a3(row, 40.0)
+    with pytest.raises(eos.OutOfRange, match="NaF B1: a cell of"):
+        eos.pressure_gpa(row, 40.0)  # beyond the turnover the same pressures would come again
+    wide = eos.extrapolated(row)
+    beyond = eos.volume_a3(wide, np.linspace(25.0, 50.0, 9))
+    assert (np.diff(beyond) < 0.0).all()
+
+
+def test_the_sigma_of_a_volume_is_the_sigma_of_the_pressure_seen_along_the_curve() -> None:
+    row = phase("NaCl", "B1")
+    volume = eos.volume_a3(row, 10.0, 77.0)
+    shifted = eos.volume_a3(row, 10.0 + eos.pressure_sigma_gpa(row, volume), 77.0)
+    assert eos.volume_sigma_a3(row, volume, 77.0) == pytest.approx(volume - shifted, rel=0.02)

@@ -239,6 +239,40 @@ def identify(
     raise typer.Exit(1 if any("error" in result for result in results) else 0)
 
 
+class Structure(StrEnum):
+    """The phases that the table of crystals knows."""
+
+    B1 = "B1"
+    B2 = "B2"
+
+
+@app.command()
+def crystal(
+    salt: Annotated[str, typer.Argument(help="The salt: NaCl, KBr, CsI…", metavar="SALT")],
+    phase: Annotated[
+        Structure, typer.Option("--phase", case_sensitive=False, help="B1 (rock salt) or B2 (caesium chloride).")
+    ],
+    pressure_gpa: Annotated[float | None, typer.Option("--pressure-gpa", help="On the phase's own scale.")] = None,
+    volume_a3: Annotated[float | None, typer.Option("--volume-a3", help="Of the cubic cell, in Å³.")] = None,
+    temperature_k: Annotated[float, typer.Option("--temperature-k")] = 300.0,
+    wavelength: Annotated[float | None, typer.Option("--wavelength", help="In ångström: for the lines.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is known of a crystal: cell, volume, stiffness, strain and lines, with the source and its scale."""
+    from rocksalt.cli.crystal import crystal_answer, render
+
+    answer = crystal_answer(
+        salt,
+        phase.value,
+        pressure_gpa=pressure_gpa,
+        volume_a3=volume_a3,
+        temperature_k=temperature_k,
+        wavelength_angstrom=wavelength,
+    )
+    print(json.dumps(answer, allow_nan=False) if as_json else render(answer))
+
+
 @app.command()
 def status(folder: Annotated[Path, typer.Argument(metavar="RUN")], as_json: Json = False, debug: Debug = False) -> None:
     """Say where a run stands."""

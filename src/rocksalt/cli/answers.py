@@ -42,6 +42,8 @@ _CONFIGURATION_ERRORS = frozenset(
         "BadJournal",
         "OptionError",
         "OutOfLimits",
+        "OutOfRange",
+        "UnknownPhase",
         "Usage",
     }
 )

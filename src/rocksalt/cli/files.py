@@ -21,7 +21,7 @@ from rocksalt.config.station import Station
 
 def read_both(campaign: Path, station: Path, *, simulated: bool) -> tuple[Read[Campaign], Read[Station]]:
     """Both files, read and checked against one another. Raises ConfigError with every problem of both."""
-    from rocksalt.crystals.tables import SALTS
+    from rocksalt.crystals.tables import MODEL_SALTS
 
     problems: list[Problem] = []
     found: list[Any] = []
@@ -33,7 +33,7 @@ def read_both(campaign: Path, station: Path, *, simulated: bool) -> tuple[Read[C
     if problems:
         raise ConfigError(problems)
     drivers = [point.name for point in entry_points(group="rocksalt.drivers")]
-    problems = check(found[0], found[1], SALTS, drivers, simulated=simulated)
+    problems = check(found[0], found[1], MODEL_SALTS, drivers, simulated=simulated)
     if problems := problems or geometry_problems(found[1]):
         raise ConfigError(problems)
     return found[0], found[1]

@@ -26,7 +26,7 @@ _BOLTZMANN_GPA_A3: Final = 1.380649e-23 * 1e30 * 1e-9  # GPa A3 per K, SI 2019
 EXTRAPOLATED: Final = 2.0  # times the highest pressure that was measured, as far as `extrapolated` follows an isotherm
 _CONVERGED: Final = 1e-8  # of ln V: Newton is quadratic, so the step that is this small leaves about 1e-15
 # Correlations (V0-K0, K0-K0', V0-K0') of a fit with all three free, and of one with V0 held. They come from the normal
-# equations of the rows that tables.py speaks of (LiF: -0.88, -0.95, 0.74; KBr B2: -0.97, -0.97, 0.90).
+# equations of the rows that phases.toml speaks of (LiF: -0.88, -0.95, 0.74; KBr B2: -0.97, -0.97, 0.90).
 _FITTED: Final = (-0.9, -0.95, 0.8)
 _HELD: Final = (0.0, -0.97, 0.0)
 
@@ -150,6 +150,41 @@ def pressure_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> float | F
     return float(sigma) if sigma.ndim == 0 else sigma
 
 
+@overload
+def volume_sigma_a3(phase: Phase, volume_a3: float, temperature_k: float = ...) -> float: ...
+@overload
+def volume_sigma_a3(phase: Phase, volume_a3: FloatArray, temperature_k: float = ...) -> FloatArray: ...
+def volume_sigma_a3(
+    phase: Phase, volume_a3: float | FloatArray, temperature_k: float = _REFERENCE_K
+) -> float | FloatArray:
+    """One sigma (cubic angstrom) that the row leaves on the volume at a given pressure: sigma_P V / K at that volume.
+
+    The thermal model's own error isn't in it: nobody printed one for most rows. Raises OutOfRange.
+    """
+    volume = np.asarray(volume_a3, dtype=np.float64)
+    modulus = np.asarray(bulk_modulus_gpa(phase, volume, temperature_k))
+    sigma = np.asarray(pressure_sigma_gpa(phase, volume)) * volume / modulus
+    return float(sigma) if sigma.ndim == 0 else sigma
+
+
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float:
+    """One sigma (GPa) that the row leaves on the 300 K bulk modulus at `volume_a3`, with the correlations that
+    `pressure_sigma_gpa` uses; derivatives by differences of 1e-5. Raises OutOfRange."""
+    here = bulk_modulus_gpa(phase, volume_a3)
+    volume, reference = np.asarray(volume_a3), np.asarray(_REFERENCE_K)
+
+    def moved(by: float, **changed: float) -> float:
+        return (float(_pressure_and_modulus(replace(phase, **changed), volume, reference)[1]) - here) / by  # type: ignore[arg-type]
+
+    v0, k0, k0p = phase.v0_a3 * 1e-5, phase.k0_gpa * 1e-5, phase.k0p * 1e-5
+    by_v0 = moved(v0, v0_a3=phase.v0_a3 + v0) * phase.v0_sigma_a3
+    by_k0 = moved(k0, k0_gpa=phase.k0_gpa + k0) * phase.k0_sigma_gpa
+    by_k0p = moved(k0p, k0p=phase.k0p + k0p) * phase.k0p_sigma
+    v0_k0, k0_k0p, v0_k0p = _FITTED if phase.v0_fitted else _HELD
+    together = v0_k0 * by_v0 * by_k0 + k0_k0p * by_k0 * by_k0p + v0_k0p * by_v0 * by_k0p
+    return float(np.sqrt(by_v0**2 + by_k0**2 + by_k0p**2 + 2.0 * together))
+
+
 def extrapolated(phase: Phase) -> Phase:
     """The same row, its isotherm followed to twice the highest pressure that its source measured, and its reference
     saying so: for a phase that is met metastably beyond its data (KBr B1 above 2.5 GPa). The row's own forms and
@@ -267,10 +302,13 @@ def _volume_window(phase: Phase) -> tuple[float, float]:
 
     def at(target: float) -> float:
         inner, outer = 0.2 * phase.v0_a3, 1.2 * phase.v0_a3
-        if target < 0.0:  # stay on the stable side of the spinodal
-            grid = np.linspace(phase.v0_a3, outer, 400)
-            curve = _pressure_and_modulus(phase, grid, np.asarray(_REFERENCE_K))[0]
-            outer = float(grid[np.argmin(curve)])
+        # Between the spinodal, and the turnover of a form whose K'' is too negative (NaF: 56 GPa), P falls with V.
+        grid = np.linspace(inner, outer, 4001)
+        rising = _pressure_and_modulus(phase, grid, np.asarray(_REFERENCE_K))[1] <= 0.0
+        if rising[grid > phase.v0_a3].any():
+            outer = float(grid[(grid > phase.v0_a3) & rising][0])
+        if rising[grid < phase.v0_a3].any():
+            inner = float(grid[(grid < phase.v0_a3) & rising][-1])
         for _ in range(200):
             middle = 0.5 * (inner + outer)
             if float(_pressure_and_modulus(phase, np.asarray(middle), np.asarray(_REFERENCE_K))[0]) > target:

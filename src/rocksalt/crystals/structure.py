@@ -149,6 +149,14 @@ def _structure_factor_squared(
     return np.asarray(np.abs(phase.z * (plus + sign * minus)) ** 2)
 
 
+def ionic_form_factors(
+    salt: str, s2: FloatArray, wavelength_angstrom: float
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    """f0 + f' + i f'' of cation and anion at s^2 = (sin theta / lambda)^2 (n,), ions at rest. Raises UnknownPhase."""
+    cation, anion = _form_factors(salt, wavelength_angstrom)
+    return cation(s2), anion(s2)
+
+
 @dataclass(frozen=True, slots=True)
 class _FormFactor:
     """f0 + f' + i f'' of one ion at one wavelength: four Gaussians in s^2 and a constant, and the anomalous term."""

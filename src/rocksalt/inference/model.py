@@ -28,16 +28,16 @@ _NEAR: Final = 3.0  # nats below a phase's best cell within which its second bes
 class PhysicsModel:
     """Observation in, estimate out; holds nothing between calls but the templates that it made.
 
-    salts   which salts to look for where the caller knows none; all of the table if None
+    salts   which salts to look for where the caller knows none; all of tables.MODEL_SALTS if None
     """
 
     name = NAME
 
     def __init__(self, salts: Sequence[str] | None = None) -> None:
         for salt in salts or ():
-            if salt not in tables.SALTS:
-                raise tables.UnknownPhase(f"there is no salt {salt} in the table; it holds {', '.join(tables.SALTS)}")
-        self._salts = tuple(salts) if salts is not None else tables.SALTS
+            if salt not in tables.MODEL_SALTS:
+                raise _not_known(salt)
+        self._salts = tuple(salts) if salts is not None else tables.MODEL_SALTS
 
     def estimate(
         self, observation: Observation, *, salt: str | None = None, prior_pressure_gpa: Measured | None = None
@@ -45,12 +45,13 @@ class PhysicsModel:
         """Label, phases, pressure and how sure. `salt`: the campaign's, if known; fraction_b2 and pressure are for it.
 
         `prior_pressure_gpa` is what is known of the pressure beside the pattern. Raises tables.UnknownPhase for a salt
-        outside the table and ValueError for an impossible wavelength; a bad pattern is no error but an `unknown`.
+        outside tables.MODEL_SALTS and ValueError for an impossible wavelength; a bad pattern is no error but an
+        `unknown`.
         """
         salts = self._salts if salt is None else (salt,)
-        keys = tuple(key for key in tables.PHASES if key[0] in salts)
+        keys = tuple(key for key in tables.MODEL_PHASES if key[0] in salts)
         if not keys:
-            raise tables.UnknownPhase(f"there is no salt {salt} in the table; it holds {', '.join(tables.SALTS)}")
+            raise _not_known(salt)
         case = Case(observation, salt, prior_pressure_gpa, self.name)
         rows = [tables.phase(*key) for key in keys]
         lowest = min(templates.first_line(row) for row in rows)
@@ -63,6 +64,11 @@ class PhysicsModel:
         others = () if beam.tube else templates.surroundings()
         accounts = _hypotheses(sight, known, others, case)
         return referee.decide(case, sight, accounts)
+
+
+def _not_known(salt: str | None) -> tables.UnknownPhase:
+    known = ", ".join(tables.MODEL_SALTS)
+    return tables.UnknownPhase(f"there is no salt {salt} in the table of the model; it holds {known}")
 
 
 def _hypotheses(sight: Sight, known: tuple[Template, ...], others: tuple[Template, ...], case: Case) -> list[Account]:
