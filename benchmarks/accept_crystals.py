@@ -5,16 +5,15 @@ The figures are the literature's and an independent computation's, written here 
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from benchmarks.acceptance import Row, arguments, closed, told
 from rocksalt.crystals import absorption, colour_centres, defect_growth, dose_profile, eos, lattice_strain, structure
 from rocksalt.crystals.elasticity import constants_gpa, elastic
 from rocksalt.crystals.tables import ALTERNATIVES, PHASES, Phase, phase
@@ -23,7 +22,6 @@ from rocksalt.time import Chance
 ROOT = Path(__file__).parents[1]
 CU_KA = 1.5406
 DRAWS = 500  # for each seed
-Row = dict[str, Any]
 
 EXPANSION = {
     "LiF": 33.5, "NaF": 32.0, "NaCl": 39.0, "NaBr": 42.0, "KF": 34.0, "KCl": 37.0, "KBr": 38.5, "KI": 40.5,
@@ -66,20 +64,10 @@ SINGH_Q = {
 
 def main() -> int:
     """Every figure once, the round trip N times with its own seed. Exit 0 only if every one passed."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--n", type=int, default=10)
-    given = parser.parse_args()
-    rows: list[Row] = []
-    for row in (*_figures(), *(_round_trip(seed) for seed in range(given.first, given.first + given.n)), *_command()):
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    out = ROOT / "out"
-    out.mkdir(exist_ok=True)
-    (out / "accept-crystals.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    passed = sum(row["pass"] for row in rows)
-    print(f"{passed}/{len(rows)}")
-    return 0 if passed == len(rows) else 1
+    given = arguments(main.__doc__, n=10).parse_args()
+    seeds = range(given.first, given.first + given.n)
+    rows = [told(row) for row in (*_figures(), *(_round_trip(seed) for seed in seeds), *_command())]
+    return closed("accept-crystals", rows, len(rows))
 
 
 def _near(case: str, measured: float, figure: float, relative: float) -> Row:
@@ -184,7 +172,7 @@ def _command() -> Iterator[Row]:
         good = good and answer["pressure_scale"] == row.scale and answer["confirmed"] == row.confirmed
         yield {"case": f"rocksalt crystal {row.name}", "measured": answer.get("a_angstrom", done.stderr), "bar": cell,
                "pass": bool(good)}  # fmt: skip
-    for name, *arguments in (
+    for name, *wrong in (
         ("an unknown salt", "NaI", "--phase", "B1", "--pressure-gpa", "1"),
         ("a phase that is not in the table", "LiF", "--phase", "B2", "--pressure-gpa", "1"),
         ("a pressure beyond the range", "NaF", "--phase", "B1", "--pressure-gpa", "56"),
@@ -192,7 +180,7 @@ def _command() -> Iterator[Row]:
         ("a temperature outside", "KBr", "--phase", "B1", "--pressure-gpa", "1", "--temperature-k", "5000"),
         ("a wavelength of zero", "KBr", "--phase", "B1", "--pressure-gpa", "1", "--wavelength", "0"),
     ):
-        done = _rocksalt(*arguments, "--json")
+        done = _rocksalt(*wrong, "--json")
         good = done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr and bool(done.stderr.strip())
         yield {"case": f"refused: {name}", "measured": done.stderr.strip(), "bar": "exit 2, one sentence", "pass": good}
 

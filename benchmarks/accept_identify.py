@@ -5,7 +5,6 @@ Real patterns and frames come from ROCKSALT_DATA (default ../shared/data); noise
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -17,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.acceptance import ROOT, arguments, closed, told
 from rocksalt.time import Chance
 
-ROOT = Path(__file__).parents[1]
 MEASURED = Path(os.environ.get("ROCKSALT_DATA", ROOT / "../shared/data")) / "measured"
 CU_K_ALPHA1 = 1.540598
 Answer = Mapping[str, Any]
@@ -27,26 +26,14 @@ Answer = Mapping[str, Any]
 
 def main() -> int:
     """Every case once, noise and emptiness N times each. Exit 0 only if every one passed."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--n", type=int, default=5)
-    given = parser.parse_args()
+    given = arguments(main.__doc__, n=5).parse_args()
     if not MEASURED.is_dir():
         print(f"{MEASURED} is not there: say where the real measurements are with ROCKSALT_DATA", file=sys.stderr)
         return 1
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, arguments, judge in _cases(Path(folder), given.first, given.n):
-            answer = identified(*arguments)
-            row = {"case": name, **judge(answer)}
-            rows.append(row)
-            print(json.dumps(row), flush=True)
-    out = ROOT / "out"
-    out.mkdir(exist_ok=True)
-    (out / "accept-identify.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    passed = sum(row["pass"] for row in rows)
-    print(f"{passed}/{len(rows)}")
-    return 0 if passed == len(rows) else 1
+        cases = _cases(Path(folder), given.first, given.n)
+        rows = [told({"case": name, **judge(identified(*options))}) for name, options, judge in cases]
+    return closed("accept-identify", rows, len(cases))
 
 
 def identified(*arguments: str) -> Answer:

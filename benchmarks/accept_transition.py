@@ -7,7 +7,6 @@ are printed beside it and are to fail.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.acceptance import ROOT, arguments, closed, told
+
 CAMPAIGN = ROOT / "config/campaigns/kbr-transition.toml"
 STATION = ROOT / "config/stations/simulated-dac.toml"
 WITHIN_GPA, MEASUREMENTS = 0.10, 25
@@ -26,9 +26,7 @@ ALWAYS_GPA = 1.8
 
 def main() -> int:
     """N twins with a transition and half as many without one. Exit 0 only if every one passed."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--n", type=int, default=20)
+    parser = arguments(main.__doc__, n=20)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     cases = [(seed, "found") for seed in range(given.first, given.first + given.n)]
@@ -37,16 +35,11 @@ def main() -> int:
     ]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.workers) as pool:
         results = list(pool.map(lambda case: judged(Path(folder), *case), cases))
-    out = ROOT / "out"
-    out.mkdir(exist_ok=True)
-    (out / "accept-transition.jsonl").write_text("".join(json.dumps(row) + "\n" for row in results))
-    passed = sum(row["pass"] for row in results)
     found = [row for row in results if row["case"] == "found"]
     for name in ("always_error_gpa", "membrane_error_gpa"):
-        good = sum(row[name] is not None and abs(row[name]) <= WITHIN_GPA for row in found)
+        good = sum(row.get(name) is not None and abs(row[name]) <= WITHIN_GPA for row in found)
         print(f"{name.removesuffix('_error_gpa')}: {good}/{len(found)} within {WITHIN_GPA} GPa (is to fail)")
-    print(f"{passed}/{len(cases)}")
-    return 0 if passed == len(cases) else 1
+    return closed("accept-transition", results, len(cases))
 
 
 def judged(folder: Path, seed: int, case: str) -> dict[str, Any]:
@@ -65,8 +58,7 @@ def judged(folder: Path, seed: int, case: str) -> dict[str, Any]:
         row |= {"pass": False, "why": done.stderr[-500:]}
     else:
         row |= _found(place, truth) if case == "found" else _none(place)
-    print(json.dumps(row), flush=True)
-    return row
+    return told(row)
 
 
 def _files(place: Path, case: str) -> tuple[Path, Path]:
