@@ -81,8 +81,8 @@ class Terminal:
                 f"[bold]{found['salt']} B1 to B2 at {found['pressure_gpa']:.3f} GPa[/] "
                 f"(± {found['sigma_stat']:.3f} fit, ± {found['sigma_scale']:.3f} scale, {found['scale']})"
             )
-        if not closed.summary["transitions"]:
-            say("no transition was found")
+        if not closed.summary["transitions"] and closed.summary["measurements"]:
+            say(f"no transition was found in {closed.summary['measurements']} measurements")
         dose, sigma = closed.summary["dose_gy"], closed.summary["dose_sigma_gy"]
         say(f"dose {dose:.2e} ± {sigma:.0e} Gy (upper bound); {closed.summary['frames']['written']} frames on disk")
         say(f"run folder  {self._folder}")
