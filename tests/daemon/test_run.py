@@ -9,6 +9,9 @@ import pytest
 
 from daemon.night import Hand, night
 from rocksalt.storage.journal import read
+from rocksalt.values import Conditions, Exposure, Measure, Measured, Measurement
+
+HIGH = Conditions(pressure_gpa=Measured(7.0, 0.5))
 
 
 class Looked(Exception):
@@ -156,3 +159,30 @@ def test_light_that_was_spent_is_booked_even_where_the_exposure_was_in_vain(tmp_
     assert visited.history.dose_gy == sum(spent)
     true_gy = [line["dose_gy"] for line in visited.truth if "dose_gy" in line][-1]
     assert true_gy / 2 < visited.history.dose_gy < 2 * true_gy
+
+
+def test_a_fault_of_the_program_itself_leaves_the_station_safe_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absurd(self: object, history: object) -> object:
+        raise ZeroDivisionError("a policy with a fault")
+
+    monkeypatch.setattr("rocksalt.policy.upward.UpwardTransition.decide", absurd)
+    broken = night(tmp_path)
+    assert (broken.ended.status, broken.ended.exit) == ("failed", 1)
+    assert "a policy with a fault" in broken.ended.why
+    assert "in absurd" in (broken.folder / "logs" / "fault.txt").read_text()
+    assert shutter_of(broken.truth)[-1] == "closed"
+
+
+def test_a_policy_that_asks_for_more_than_the_envelope_never_reaches_the_wire(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(self: object, history: object) -> Measure:
+        return Measure(Measurement(0, {"membrane_bar": 140.0}, (Exposure("detector", 1.0),), expects=HIGH), "more")
+
+    monkeypatch.setattr("rocksalt.policy.upward.UpwardTransition.decide", greedy)
+    refused = night(tmp_path)
+    assert (refused.ended.status, refused.ended.exit) == ("failed", 1)
+    assert "envelope" in refused.ended.why
+    assert refused.kinds("intend", "reached", "exposing") == []

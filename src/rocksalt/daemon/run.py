@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -216,7 +217,9 @@ class Run:
             # A stop may find a line broken on its way out: what the person asked for is still what happened.
             status, why = ("stopped", self._stop_why) if self._stop_why else ("failed", str(error))
         except Exception as error:  # a fault of the program itself: the station is made safe all the same
-            status, why = "failed", f"{type(error).__name__}: {error}"
+            status, why = "failed", f"{type(error).__name__}: {error} (where: logs/fault.txt)"
+            with contextlib.suppress(OSError):
+                (self.plan.folder.path / "logs" / "fault.txt").write_text("".join(traceback.format_exception(error)))
         return await self._leave(status, why)
 
     async def _work(self) -> Finish:
