@@ -72,7 +72,9 @@ def draw(fit: Fit, path: Path) -> None:
         axes.semilogy(x[chosen], fit.background[chosen], color="#0072b2", linewidth=0.9, label="background")
         axes.set_ylabel("intensity")
     whole.legend(frameon=False)
-    whole.set_title(f"ground NaCl, Cu K: Rwp {100 * fit.rwp:.1f} %, without background {100 * fit.rwp_no_background:.1f} %")
+    whole.set_title(
+        f"ground NaCl, Cu K: Rwp {100 * fit.rwp:.1f} %, without background {100 * fit.rwp_no_background:.1f} %"
+    )
     sigma = np.sqrt(fit.variance_over_mean * np.maximum(fit.measured, 1.0))
     rest.plot(x, (fit.measured - fit.calculated) / sigma, color="#222222", linewidth=0.5)
     rest.set_ylabel("difference / sigma")

@@ -52,7 +52,9 @@ def variants() -> dict[str, Callable[[], float]]:
 def judge(medians: dict[str, float]) -> list[str]:
     """The bar, in patterns a second of CPU."""
     rate = 1e6 / medians[BATCH]
-    return [f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second in a batch (bar {BAR_PER_S:.0f})"]
+    return [
+        f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second in a batch (bar {BAR_PER_S:.0f})"
+    ]
 
 
 def _timed(work: Callable[[], object], count: int) -> float:

@@ -39,7 +39,7 @@ _PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What came out. rwp: with the background in the denominator; rwp_no_background: without; gof: sqrt(chi^2 / dof)."""
+    """What came out. rwp: weighed by all intensity; rwp_no_background: by what is above; gof: sqrt(chi^2/dof)."""
 
     two_theta_deg: FloatArray
     measured: FloatArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.crystals.structure import Lines
+from rocksalt.crystals.structure import Lines, _gemmi_flag
 from rocksalt.diffraction.forward.errors import ForwardError, require
 from rocksalt.diffraction.forward.families import Families, padded
 from rocksalt.diffraction.forward.texture import Axis, require_axis
@@ -112,7 +112,7 @@ def lines_from_cif(path: Path, wavelength_angstrom: float, two_theta_max_deg: fl
     starts = np.unique(line, return_index=True)[1]
     richest = np.array([i + int(np.argmax(m[line == line[i]])) for i in starts], dtype=np.int64)
     total = np.bincount(line, weights=m).astype(np.int64)
-    per_volume = np.bincount(line, weights=strength)
+    per_volume = np.bincount(line, weights=strength).astype(np.float64)
     return Lines(
         hkl=hkl[richest],
         labels=tuple(("" if np.all((row >= 0) & (row < 10)) else " ").join(map(str, row)) for row in hkl[richest]),
@@ -128,7 +128,15 @@ def _coefficients(site: Any) -> FloatArray:
     """Four heights, four widths and a constant (International Tables C 6.1.1.4): the ion's, where there is one."""
     import gemmi
 
-    found = gemmi.IT92_get_exact(site.element, site.charge) or gemmi.IT92_get_exact(site.element, 0)
+    found: Any = None
+    with _gemmi_flag:  # the flag is the whole process's: put back as found
+        before = gemmi.IT92_get_ignore_charge()
+        gemmi.IT92_set_ignore_charge(False)
+        try:
+            for charge in (site.charge, 0):
+                found = gemmi.IT92_get_exact(site.element, charge) if found is None else found
+        finally:
+            gemmi.IT92_set_ignore_charge(before)
     if found is None:
         raise ForwardError(f"the International Tables have no form factor of {site.element.name} (site {site.label})")
     return np.asarray(found.get_coefs(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The families of reflections of a crystal, each by itself: where coinciding ones (333 and 511) part under stress or texture.
+"""The families of reflections of a crystal, each by itself: stress and texture part coinciding ones (333 and 511).
 
 Spacings and structure factors of the salts come from `crystals.structure.lines`; any other crystal from a CIF.
 """
@@ -91,7 +91,9 @@ def cubic_index(structure: Structure, norms: tuple[int, ...], axis: Axis) -> Cub
     multiplicity = np.array([len(cubic_equivalents(indices)) for _, indices in rows], dtype=np.int64)
     total = np.bincount(line, weights=multiplicity, minlength=len(norms))
     cos2, share = padded([cubic_cos2(indices, axis) for _, indices in rows])
-    return CubicIndex(hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma(hkl))
+    return CubicIndex(
+        hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma(hkl.astype(np.float64))
+    )
 
 
 def padded(angles: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:

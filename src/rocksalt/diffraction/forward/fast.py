@@ -144,15 +144,13 @@ class Evaluator:
                 self._instrument, group.emission, self._limit, a[:, of] * group.d_over_a, strength, t[:, of] * group.q,
                 widths[:, of], 2.0 * lorentz[:, of], (1.0 / size)[:, of],
             )  # fmt: skip
-            if not float(lines.fwhm_deg.min()) > 0.0:
-                raise ForwardError("lines without width: u, v, w, Lorentzian widths, size and strain are zero; set w")
             height = lines.area / lines.fwhm_deg
             self._add_lorentz(out, lines.centre_deg, lines.fwhm_deg, height * lines.mixing * (2.0 / np.pi))
             self._add_gauss(out, lines.centre_deg, lines.fwhm_deg, height * (1.0 - lines.mixing) * GAUSS)
         return out
 
     def _add_lorentz(self, out: FloatArray, centre: FloatArray, fwhm: FloatArray, height: FloatArray) -> None:
-        """height / (1 + (2 (x - c) / w)^2) = height (w/2)^2 / (x^2 - 2 c x + c^2 + (w/2)^2): a product of rank three."""
+        """height / (1 + (2 (x - c) / w)^2) = height (w/2)^2 / (x^2 - 2 c x + c^2 + (w/2)^2): rank three."""
         c, half2 = centre - self._middle, 0.25 * fwhm * fwhm
         weight = height * half2
         rows = np.stack([np.ones_like(c), -2.0 * c, c * c + half2], axis=-1)

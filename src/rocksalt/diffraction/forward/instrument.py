@@ -23,7 +23,7 @@ _FWHM_OF_SIGMA: Final = 2.3548200450309493
 
 @dataclass(frozen=True, slots=True)
 class Emission:
-    """One line of the source. `weight` multiplies its diffracted intensities (lambda^3 included): K alpha2 about 0.5."""
+    """One line of the source. `weight` multiplies what it diffracts (lambda^3 included): K alpha2 about 0.5."""
 
     wavelength_angstrom: float
     weight: float = 1.0
@@ -77,12 +77,12 @@ class Instrument:
     """A diffractometer.
 
     emissions       lines of the source, one or more
-    geometry        "reflection": Bragg-Brentano or a 2 theta arm, area goes as LP of a powder; "ring": azimuthal average
+    geometry        "reflection": Bragg-Brentano or a 2 theta arm, area goes as LP of a powder; "ring": azimuthal mean
                     of an area detector, corrected for solid angle
     polarisation    (I_s - I_p) / (I_s + I_p): 0 a tube, 0.95 to 0.99 a synchrotron with a vertical circle. None: a bare
                     tube in "reflection"; in "ring", that the integration took it out. In "ring" 0 is a full-circle mean
     u, v, w         Caglioti's FWHM^2 = u tan^2 th + v tan th + w (deg^2), the Gaussian part: Nucl. Instr. 3, 223 (1958)
-    lorentz_tan_deg, lorentz_sec_deg   Lorentzian FWHM that goes as tan th (the emission line's own width) and 1 / cos th
+    lorentz_tan_deg, lorentz_sec_deg   Lorentzian FWHM going as tan th (the emission line's own width) and 1 / cos th
     zero_deg        added to every 2 theta
     displacement    of the sample over the radius (or distance): shifts by -2 s cos th in "reflection" (sample below the
                     axis: s > 0), by -s sin 2th cos 2th in "ring" (sample farther from the detector: s < 0)
@@ -158,7 +158,7 @@ class Instrument:
         square = (self.u * tan_theta + self.v) * tan_theta + self.w
         if square.size and not float(square.min()) >= 0.0:
             raise ForwardError(
-                f"u = {self.u:g}, v = {self.v:g}, w = {self.w:g} deg^2 make FWHM^2 = u tan^2 th + v tan th + w negative "
+                f"u = {self.u:g}, v = {self.v:g}, w = {self.w:g} deg^2 make FWHM^2 = u tan^2 + v tan + w negative "
                 f"(down to {float(square.min()):.3g}) inside the pattern; v^2 <= 4 u w never does (Caglioti 1958)"
             )
         return np.asarray(square)

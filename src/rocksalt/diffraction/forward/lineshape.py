@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from rocksalt.diffraction.forward.errors import ForwardError
 from rocksalt.diffraction.forward.instrument import Emission, Instrument
 from rocksalt.diffraction.forward.profile import mix
 from rocksalt.diffraction.forward.strain import axial_shift
@@ -73,6 +74,8 @@ def line_shapes(
         + stretched * lorentz_strain
         + _PER_RADIAN * SCHERRER * wavelength * inverse_size / cosine
     )
+    if gauss.size and not float((gauss + lorentz).min()) > 0.0:
+        raise ForwardError("the lines have no width: u, v, w, Lorentzian widths, size and strain are all zero; set w")
     fwhm, mixing = mix(gauss, lorentz)
     factor = instrument.lorentz_polarisation(true_deg)
     if instrument.plate_mu_t is not None:

@@ -76,7 +76,12 @@ class Powder:
         if isinstance(self.crystal, Phase):
             assert self.a_angstrom is not None  # checked when made
             return families_of_salt(
-                self.crystal, self.a_angstrom, self.temperature_k, wavelength_angstrom, two_theta_max_deg, self.march_axis
+                self.crystal,
+                self.a_angstrom,
+                self.temperature_k,
+                wavelength_angstrom,
+                two_theta_max_deg,
+                self.march_axis,
             )
         return self.crystal.families(wavelength_angstrom, two_theta_max_deg, self.march_axis)
 
@@ -127,8 +132,6 @@ def shapes_of(
         instrument, line, limit_deg, families.d_angstrom, strength, q,
         np.asarray(gauss), np.asarray(2.0 * powder.microstrain_lorentz), np.asarray(1.0 / powder.size_angstrom),
     )  # fmt: skip
-    if shape.fwhm_deg.size and not float(shape.fwhm_deg.min()) > 0.0:
-        raise ForwardError("the lines have no width: u, v, w, Lorentzian widths, size and strain are all zero; set w")
     return families, strength, shape
 
 

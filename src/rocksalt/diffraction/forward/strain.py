@@ -1,6 +1,6 @@
 """What a stress that isn't the same in all directions, or not the same everywhere, does to a line.
 
-Singh, J. Appl. Phys. 73, 4278 (1993): lattice strain under a uniaxial stress t, cubic crystals, seen along the cell's axis.
+Singh, J. Appl. Phys. 73, 4278 (1993): lattice strain of cubic crystals under a uniaxial stress t, seen along its axis.
 """
 
 from __future__ import annotations

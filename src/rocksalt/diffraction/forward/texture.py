@@ -18,7 +18,7 @@ R_RANGE = (0.05, 20.0)
 
 
 def march_dollase(cos2: FloatArray, r: float) -> FloatArray:
-    """(r^2 cos^2 a + sin^2 a / r)^(-3/2), any shape: pole density at angle a from the fibre axis, mean over the sphere 1.
+    """(r^2 cos^2 a + sin^2 a / r)^(-3/2), any shape: pole density at angle a from the axis, mean over the sphere 1.
 
     `cos2` is cos^2 a; r < 1 platelets (poles along the axis), r > 1 needles, 1 no texture. Raises ForwardError.
     """
@@ -48,5 +48,5 @@ def cubic_cos2(hkl: tuple[int, int, int], axis: Axis) -> tuple[FloatArray, Float
 
 def require_axis(axis: Axis) -> None:
     """Raise ForwardError for an axis that is no direction."""
-    if len(axis) != 3 or not any(axis) or not np.isfinite(axis).all():
+    if not any(axis) or not np.isfinite(axis).all():
         raise ForwardError(f"the texture axis is {axis}; give three indices that aren't all zero, as (1, 0, 0)")
