@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import engine, start_up
+from benchmarks import engine, forward, start_up
 
 ROUNDS = 5
 
@@ -23,6 +23,7 @@ def main() -> int:
     suites: list[tuple[str, dict[str, Callable[[], float]], Callable[[dict[str, float]], list[str]]]] = [
         ("engine, CPU ms a point", engine.variants(), engine.judge),
         ("start-up, CPU s", start_up.variants(), start_up.judge),
+        ("forward pattern, 2,000 points, two phases, CPU us", forward.variants(), forward.judge),
     ]
     for title, variants, judge in suites:
         print(f"\n{title} (n = {ROUNDS})")

@@ -1,0 +1,86 @@
+"""`python -m benchmarks.accept_forward`: the forward model against a real pattern, and how fast it is.
+
+The pattern comes from ROCKSALT_DATA (default ../shared/data); the fit is drawn to out/accept-forward.png.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks import forward
+from benchmarks.nacl_fit import BACKGROUND_TERMS, Fit, fit_nacl
+
+ROOT = Path(__file__).parents[1]
+MEASURED = Path(os.environ.get("ROCKSALT_DATA", ROOT / "../shared/data")) / "measured"
+RWP_BAR, PARAMETERS_BAR, TERMS_BAR = 0.15, 25, 10
+
+
+def main() -> int:
+    """Fit, time, print a JSON line for each. Exit 0 only if both bars are met."""
+    path = MEASURED / "lab_cu" / "NaCl.asc"
+    if not path.is_file():
+        print(f"{path} is not there: say where the real measurements are with ROCKSALT_DATA", file=sys.stderr)
+        return 1
+    out = ROOT / "out"
+    out.mkdir(exist_ok=True)
+    fit = fit_nacl(path)
+    draw(fit, out / "accept-forward.png")
+    within = fit.rwp <= RWP_BAR and fit.parameters <= PARAMETERS_BAR and BACKGROUND_TERMS <= TERMS_BAR
+    rows: list[dict[str, Any]] = [
+        {
+            "case": "real NaCl",
+            "rwp": round(fit.rwp, 4),
+            "rwp_without_background": round(fit.rwp_no_background, 4),
+            "goodness_of_fit": round(fit.gof, 3),
+            "variance_over_mean": round(fit.variance_over_mean, 3),
+            "parameters": fit.parameters,
+            "background_terms": BACKGROUND_TERMS,
+            "values": {name: float(f"{value:.6g}") for name, value in fit.values.items()},
+            "bar": {"rwp": RWP_BAR, "parameters": PARAMETERS_BAR, "background_terms": TERMS_BAR},
+            "pass": within,
+        }
+    ]
+    variants = forward.variants()
+    rates = {name: [1e6 / measure() for _ in range(5)] for name, measure in variants.items()}
+    middle = {name: round(statistics.median(values)) for name, values in rates.items()}
+    enough = middle[forward.BATCH] >= forward.BAR_PER_S
+    rows.append({"case": "patterns a second of CPU", "measured": middle, "bar": forward.BAR_PER_S, "pass": enough})
+    for row in rows:
+        print(json.dumps(row))
+    (out / "accept-forward.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    passed = sum(row["pass"] for row in rows)
+    print(f"{passed}/{len(rows)}")
+    return 0 if passed == len(rows) else 1
+
+
+def draw(fit: Fit, path: Path) -> None:
+    """Measured and calculated on a logarithmic scale, the foot of (200), and the difference over sigma."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 9.0), layout="constrained")
+    whole, foot, rest = figure.subplots(3, 1)
+    x, near = fit.two_theta_deg, (fit.two_theta_deg > 26.0) & (fit.two_theta_deg < 34.0)
+    for axes, chosen in ((whole, slice(None)), (foot, near)):
+        axes.semilogy(x[chosen], fit.measured[chosen], ".", color="#222222", markersize=1.5, label="measured")
+        axes.semilogy(x[chosen], fit.calculated[chosen], color="#d55e00", linewidth=0.9, label="calculated")
+        axes.semilogy(x[chosen], fit.background[chosen], color="#0072b2", linewidth=0.9, label="background")
+        axes.set_ylabel("intensity")
+    whole.legend(frameon=False)
+    whole.set_title(
+        f"ground NaCl, Cu K: Rwp {100 * fit.rwp:.1f} %, without background {100 * fit.rwp_no_background:.1f} %"
+    )
+    sigma = np.sqrt(fit.variance_over_mean * np.maximum(fit.measured, 1.0))
+    rest.plot(x, (fit.measured - fit.calculated) / sigma, color="#222222", linewidth=0.5)
+    rest.set_ylabel("difference / sigma")
+    rest.set_xlabel("2θ (deg)")
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

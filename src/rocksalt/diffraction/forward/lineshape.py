@@ -1,0 +1,84 @@
+"""Where a line of the spectrum falls, how wide it is and how much lies under it: shared by the slow and the fast way.
+
+All arrays broadcast; the last axis is the families'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from rocksalt.diffraction.forward.errors import ForwardError
+from rocksalt.diffraction.forward.instrument import Emission, Instrument
+from rocksalt.diffraction.forward.profile import mix
+from rocksalt.diffraction.forward.strain import axial_shift
+from rocksalt.values import FloatArray
+
+BEYOND_DEG: Final = 2.0
+"""Lines up to this far above the last angle lend the pattern their tails."""
+HIGHEST_DEG: Final = 179.0
+SCHERRER: Final = 0.94
+"""Scherrer's constant for the FWHM of cubic grains (Patterson, Phys. Rev. 56, 978, 1939: 0.89 to 0.94)."""
+_PER_RADIAN: Final = 180.0 / np.pi
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """true_deg: 2 theta without offsets; centre_deg: with them; fwhm_deg, mixing; area: degrees times intensity."""
+
+    true_deg: FloatArray
+    centre_deg: FloatArray
+    fwhm_deg: FloatArray
+    mixing: FloatArray
+    area: FloatArray
+
+
+def reach_deg(two_theta_deg: FloatArray) -> float:
+    """The angle up to which lines are taken along."""
+    return min(float(two_theta_deg[-1]) + BEYOND_DEG, HIGHEST_DEG)
+
+
+def line_shapes(
+    instrument: Instrument,
+    emission: Emission,
+    limit_deg: float,
+    d_angstrom: FloatArray,
+    strength: FloatArray,
+    stress_q: FloatArray,
+    gauss_strain: FloatArray,
+    lorentz_strain: FloatArray,
+    inverse_size: FloatArray,
+) -> Shape:
+    """Lines of one emission. `strength` has scale and texture in it; `stress_q` is Singh's Q; the strains are the
+    FWHM of d over d (Gaussian, Lorentzian), `inverse_size` is 1 / size (1/A). Lines above `limit_deg` have area 0.
+    """
+    wavelength = emission.wavelength_angstrom
+    sine = np.minimum(wavelength / (2.0 * d_angstrom), 1.0)
+    inside = sine <= np.sin(np.radians(limit_deg) / 2.0) * (1.0 + 1e-12)
+    # Lines that the limit or the wavelength cuts off keep a harmless angle, so that one array serves every cell.
+    sine = np.where(inside, sine, 0.5)
+    shift = axial_shift(2.0 * _PER_RADIAN * np.arcsin(sine), stress_q)
+    sine = np.minimum(sine / (1.0 + shift), 1.0 - 1e-9)
+    theta = np.arcsin(sine)
+    cosine = np.sqrt(1.0 - sine * sine)
+    tangent = sine / cosine
+    true_deg = 2.0 * _PER_RADIAN * theta
+    # d(2 theta) = 2 tan(theta) dd/d
+    stretched = 2.0 * _PER_RADIAN * tangent
+    gauss = np.sqrt(instrument.caglioti(tangent) + (stretched * gauss_strain) ** 2)
+    lorentz = (
+        instrument.lorentz_tan_deg * tangent
+        + instrument.lorentz_sec_deg / cosine
+        + stretched * lorentz_strain
+        + _PER_RADIAN * SCHERRER * wavelength * inverse_size / cosine
+    )
+    if gauss.size and not float((gauss + lorentz).min()) > 0.0:
+        raise ForwardError("the lines have no width: u, v, w, Lorentzian widths, size and strain are all zero; set w")
+    fwhm, mixing = mix(gauss, lorentz)
+    factor = instrument.lorentz_polarisation(true_deg)
+    if instrument.plate_mu_t is not None:
+        factor = factor * instrument.absorption(true_deg)
+    area = np.where(inside, emission.weight * strength * factor, 0.0)
+    return Shape(true_deg, true_deg + instrument.offset_deg(true_deg), fwhm, mixing, area)
