@@ -7,7 +7,7 @@ FIRST  ?= 0
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals
+.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals accept-forward
 
 run: $(STAMP)
 	$(BIN)/rocksalt run config/campaigns/kbr-transition.toml --station config/stations/simulated-dac.toml --simulate --speed 60 --twin-seed $(FIRST)
@@ -40,6 +40,10 @@ accept-transition: $(STAMP)
 
 accept-identify: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_identify --first $(FIRST) --n $(or $(N),5)
+
+# One real pattern and a rate: there are no seeds in it.
+accept-forward: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_forward
 
 accept-crystals: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_crystals --first $(FIRST) --n $(or $(N),10)

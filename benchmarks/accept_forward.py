@@ -5,7 +5,6 @@ The pattern comes from ROCKSALT_DATA (default ../shared/data); the fit is drawn 
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import forward
+from benchmarks.acceptance import ROOT, closed, told
 from benchmarks.nacl_fit import BACKGROUND_TERMS, Fit, fit_nacl
 
-ROOT = Path(__file__).parents[1]
 MEASURED = Path(os.environ.get("ROCKSALT_DATA", ROOT / "../shared/data")) / "measured"
 RWP_BAR, PARAMETERS_BAR, TERMS_BAR = 0.15, 25, 10
 
@@ -50,12 +49,7 @@ def main() -> int:
     middle = {name: round(statistics.median(values)) for name, values in rates.items()}
     enough = middle[forward.BATCH] >= forward.BAR_PER_S
     rows.append({"case": "patterns a second of CPU", "measured": middle, "bar": forward.BAR_PER_S, "pass": enough})
-    for row in rows:
-        print(json.dumps(row))
-    (out / "accept-forward.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    passed = sum(row["pass"] for row in rows)
-    print(f"{passed}/{len(rows)}")
-    return 0 if passed == len(rows) else 1
+    return closed("accept-forward", [told(row) for row in rows], len(rows))
 
 
 def draw(fit: Fit, path: Path) -> None:
