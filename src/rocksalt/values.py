@@ -87,28 +87,6 @@ Decision = Measure | Finish
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """One detector image, as the detector sent it. Pixels stay between writer and model; the daemon sees the FrameRef.
-
-    number        counts from 0 over the run; never reused
-    measurement   number of the Measurement it belongs to
-    chunk         compressed pixels, row-major (rows, columns); encoding says how ("bslz4" in the HDF5 filter's framing)
-    exposure_s    counting time; ended_s is experiment time since the start of the run
-    i0            beam intensity during the exposure, in the monitor's unit; None where there is no monitor
-    """
-
-    number: int
-    measurement: int
-    chunk: memoryview
-    shape: tuple[int, int]
-    dtype: np.dtype[np.unsignedinteger]
-    encoding: Literal["bslz4", "lz4", "raw"]
-    exposure_s: float
-    ended_s: float
-    i0: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class FrameRef:
     """A frame that is on disk: written, flushed, and said so by the writer. `sha256` is over the chunk as it came.
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cbor2
 import numpy as np
@@ -54,6 +54,8 @@ class DectrisSimulator:
     faults of the stream: drop_images, corrupt_images ([image of every series or [series, image], …]), duplicate_end,
     lost_end (true or [series, …]). Times are experiment seconds.
     """
+
+    stands_at: ClassVar[str] = "camera"
 
     def __init__(self, camera: Camera, clock: Clock, *, options: Mapping[str, Any]) -> None:
         self.camera, self.clock, self.options = camera, clock, options

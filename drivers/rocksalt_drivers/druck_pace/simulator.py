@@ -62,7 +62,7 @@ class PaceSimulator(LineSimulator):
     """Options: range_bar (210), lowest_bar (-1), unit, slew_mode, overshoot, slew_bar_per_s: how the panel was left;
     modules (1), fastest_bar_per_s (20, what MAX does), vent_bar_per_s, headers (True), identity."""
 
-    serves: ClassVar[str] = "bytes"
+    stands_at: ClassVar[str] = "membrane"
 
     def __init__(self, door: MembraneDoor, clock: Clock, *, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}

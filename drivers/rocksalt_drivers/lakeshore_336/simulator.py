@@ -43,7 +43,7 @@ class LakeShoreSimulator(LineSimulator):
     ends of the sensor's curve; identity.
     """
 
-    serves: ClassVar[str] = "bytes"
+    stands_at: ClassVar[str] = "thermal"
 
     def __init__(self, door: ThermalDoor, clock: Clock, *, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}

@@ -53,7 +53,7 @@ class InterlockSimulator:
     The watchdog and the longest opening run on the box's own time, which is wire time.
     """
 
-    serves: ClassVar[str] = "bytes"
+    stands_at: ClassVar[str] = "enclosure"
 
     def __init__(self, door: EnclosureDoor, clock: Clock, *, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}

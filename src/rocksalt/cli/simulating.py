@@ -20,14 +20,6 @@ from rocksalt.time import Clock, Node
 from rocksalt.twin.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
 from rocksalt.twin.world import World, world_from_station
 
-DOORS = {
-    "druck_pace": "membrane",
-    "lakeshore_336": "thermal",
-    "modbus_interlock": "enclosure",
-    "dectris_simplon": "camera",
-}
-"""Which door of the twin each simulated instrument stands at."""
-
 
 class NoSimulator(ValueError):
     """A device that nothing can play."""
@@ -84,8 +76,9 @@ def make_simulators(
         if device.driver not in players:
             raise NoSimulator(f"{name}: there is no simulator for the driver {device.driver}")
         options = {**device.options, **(extra_options or {}).get(name, {})}
-        door = getattr(world, DOORS[device.driver])
-        made[name] = players[device.driver].load()(door, clock, options=options)
+        player = players[device.driver].load()
+        # A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours.
+        made[name] = player(getattr(world, player.stands_at), clock, options=options)
     return made
 
 

@@ -24,7 +24,7 @@ _BACKSCATTER_DEG: Final = 180.0
 # Cells outside these shares of the uncompressed edge are a mistake of unit or structure, never a crystal.
 _SMALLEST: Final = 0.5
 _LARGEST: Final = 1.5
-_gemmi_flag = threading.Lock()
+gemmi_flag = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _form_factors(salt: str, wavelength: float) -> tuple[_FormFactor, _FormFacto
 
     def ion(symbol: str, charge: int) -> _FormFactor:
         element = gemmi.Element(symbol)
-        with _gemmi_flag:  # the flag is the whole process's: put back as found
+        with gemmi_flag:  # the flag is the whole process's: put back as found
             before = gemmi.IT92_get_ignore_charge()
             gemmi.IT92_set_ignore_charge(False)
             try:

@@ -346,7 +346,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stream-version", type=int, default=2)
     parser.add_argument("--shape", type=int, nargs=2, required=True, metavar=("ROWS", "COLUMNS"))
     parser.add_argument("--speed", type=float, default=1.0, help="experiment seconds a second")
-    parser.add_argument("--start-s", type=float, default=0.0, help="experiment time now")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the whole group; the daemon decides what it means
     decoder = load_decoder(given.decoder, given.stream_version, (given.shape[0], given.shape[1]))
@@ -357,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(given: argparse.Namespace, decoder: StreamDecoder) -> None:
-    clock = ExperimentClock(asyncio.get_running_loop(), given.speed, given.start_s)
+    clock = ExperimentClock(asyncio.get_running_loop(), given.speed)
     channel = await connect(given.channel)
     writer = Writer(given.folder, decoder, channel.send, clock)
     try:

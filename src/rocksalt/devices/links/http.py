@@ -124,13 +124,15 @@ class MemoryRequest:
 
 
 class HttpPeer(Protocol):
+    """Whoever answers requests: a simulator's `handle`, whose answer has a status and a body."""
+
     def handle(self, request: MemoryRequest) -> Awaitable[Any]: ...
 
 
 class MemoryRequests:
     """Requests handed to a simulator in this process."""
 
-    def __init__(self, peer: Any) -> None:
+    def __init__(self, peer: HttpPeer) -> None:
         self._peer = peer
 
     async def send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:

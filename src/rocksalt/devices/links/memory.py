@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from rocksalt.time import door
 
@@ -71,9 +71,3 @@ class MemoryTransport:
         self._connection += 1
         if session is not None:
             session.closed()
-
-
-class HttpPeer(Protocol):
-    """Whoever answers requests: a simulator's `handle`, given and giving objects with the fields of HTTP."""
-
-    def handle(self, request: Any) -> Awaitable[Any]: ...

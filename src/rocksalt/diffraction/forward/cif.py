@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.crystals.structure import Lines, _gemmi_flag
+from rocksalt.crystals.structure import Lines, gemmi_flag
 from rocksalt.diffraction.forward.errors import ForwardError, require
 from rocksalt.diffraction.forward.families import Families, padded
 from rocksalt.diffraction.forward.texture import Axis, require_axis
@@ -129,7 +129,7 @@ def _coefficients(site: Any) -> FloatArray:
     import gemmi
 
     found: Any = None
-    with _gemmi_flag:  # the flag is the whole process's: put back as found
+    with gemmi_flag:  # the flag is the whole process's: put back as found
         before = gemmi.IT92_get_ignore_charge()
         gemmi.IT92_set_ignore_charge(False)
         try:
