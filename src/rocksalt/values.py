@@ -128,6 +128,7 @@ class Pattern:
     azimuthal_variation    (n,) relative spread of intensity around the ring at this angle, if it came from an image:
                            what spots and texture look like; None from a point detector
     saturated_fraction     share of the detector's live pixels at or above its cutoff
+    calibration_sigma      relative sigma that all spacings share, from distance and wavelength; None where nobody said
     """
 
     two_theta_deg: FloatArray
@@ -138,6 +139,7 @@ class Pattern:
     source: str = ""
     azimuthal_variation: FloatArray | None = None
     saturated_fraction: float = 0.0
+    calibration_sigma: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
