@@ -2,21 +2,23 @@
 
 A policy makes a `Measurement`; the detector answers with frames, which the daemon knows as `FrameRef`s; reduction makes
 a `Pattern`, with the readings an `Observation`; the model makes an `Estimate`; the policy makes the next `Decision`.
-Units stand in the names. This module imports numpy and nothing else.
+Units stand in the names. This module imports nothing: arrays are numpy's, but the guardian, which has no numpy, reads
+these names too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Label = Literal["B1", "B2", "mixture", "unknown"]
 LABELS: Final[tuple[Label, ...]] = ("B1", "B2", "mixture", "unknown")
-FloatArray = NDArray[np.float64]
+FloatArray: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True, slots=True)
