@@ -80,6 +80,18 @@ def test_drawn_points_have_the_density_and_pair_correlation_of_theory(case):
         assert 1.0 - theory[0] > 10.0 * error[-1]
 
 
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_excess_of_a_thomas_process_is_one_parents_other_offspring(dimensions):
+    """Whatever its formula: g - 1 times the parents' density is the density of the way from one offspring to another,
+    so its integral is 1, and its mean square 2 d s^2."""
+    law = Thomas(0.004, 1.5)
+    r = np.linspace(1e-6, 20.0, 20_001)
+    shell = (2.0 * np.pi * r if dimensions == 2 else 4.0 * np.pi * r**2) * (r[1] - r[0])
+    way = 0.004 * (law.pair_correlation(r, 0.1, dimensions) - 1.0) * shell
+    assert way.sum() == pytest.approx(1.0, rel=1e-4)
+    assert (way * r**2).sum() == pytest.approx(2.0 * dimensions * 1.5**2, rel=1e-4)
+
+
 def test_counts_of_a_poisson_arrangement_scatter_as_poisson_numbers_and_clusters_more():
     thomas = Thomas(0.004, 1.5)
     spread = []
@@ -453,6 +465,10 @@ def test_the_scale_and_the_angle_of_the_picture_are_not_quite_the_calibrations()
         first, last = told[0], told[-1]
         pixels = complex(last.column_px - first.column_px, last.row_px - first.row_px)
         um = complex(last.x_um - first.x_um, last.y_um - first.y_um)
+        if angle == 0.0:
+            # The middle of the picture shows the middle of the box; pixel (0, 0) has its centre at 0, 0.
+            assert first.column_px == pytest.approx(first.x_um / optic.um_per_px + 319.5, abs=1e-6)
+            assert first.row_px == pytest.approx(first.y_um / optic.um_per_px + 255.5, abs=1e-6)
         assert abs(um / pixels) == pytest.approx(scale * optic.um_per_px, rel=1e-9)
         assert np.degrees(np.angle(pixels / um)) == pytest.approx(angle, abs=1e-9)
 
@@ -463,6 +479,25 @@ def test_single_centres_and_few_nanometres_of_metal_are_never_seen():
     assert len(told) > 100
     assert not any(feature.resolvable for feature in told)
     assert max(feature.contrast for feature in told) < 1e-3
+
+
+def test_the_signal_that_is_told_is_what_a_matched_filter_finds_in_the_picture():
+    optic = scope(colloid_radius_um=0.05, colloid_sigma_ln=0.1)
+    told = optic.truth(0.0, 0.01, 10.0, 6e-5, 0.0)
+    missing = 1.0 - np.exp(-optic.attenuation(0.0, 10.0, 6e-5, 0.0).astype(np.float64))
+    electrons = float(np.median(optic.camera.field_e_per_s)) * 0.01
+    noise = electrons + optic.camera.read_noise_e**2
+    tested = 0
+    for feature in told:
+        row, column = round(feature.row_px), round(feature.column_px)
+        # Alone, not at an edge, and within 6 um of the plane in focus, where a stamp of 25 pixels holds it.
+        alone = sum(abs(f.row_px - row) < 40 and abs(f.column_px - column) < 40 for f in told) == 1
+        near = abs(feature.depth_um - optic.index * 10.0) < 6.0
+        if alone and near and 60 < row < 450 and 60 < column < 580:
+            stamp = missing[row - 25 : row + 26, column - 25 : column + 26] * electrons
+            assert np.sqrt((stamp**2).sum() / noise) == pytest.approx(feature.signal_to_noise, rel=0.1)
+            tested += 1
+    assert tested >= 3
 
 
 def test_neighbours_nearer_than_rayleighs_distance_are_not_resolved():

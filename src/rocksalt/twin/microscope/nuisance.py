@@ -36,13 +36,15 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A scratch or a cleavage step on a face: from and to, um, half-width, strength; a step has a bright side."""
+    """A scratch or a cleavage step on a face: from and to, um, half-width, strength; a step has a bright side. A
+    scratch is uneven along its length: waves (n, 2), um a period and phase, of its strength and its path."""
 
     start_um: FloatArray
     end_um: FloatArray
     half_width_um: float
     strength: float
     bright: float
+    waves: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def _scratch(rng: np.random.Generator, box: FloatArray) -> Line:
     place, angle, length = rng.random(2) * box[:2], rng.uniform(0.0, np.pi), rng.uniform(0.2, 0.9) * box[0]
     along = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
     width, strength = float(rng.uniform(0.3, 0.8)), float(rng.uniform(0.05, 0.3))
-    return Line(place - along, place + along, width, strength, 0.0)
+    waves = np.stack([np.exp(rng.uniform(1.0, 4.5, 8)), rng.uniform(0.0, 2.0 * np.pi, 8)], axis=1)
+    return Line(place - along, place + along, width, strength, 0.0, waves)
 
 
 def _step(rng: np.random.Generator, box: FloatArray) -> Line:
@@ -87,7 +90,8 @@ def _step(rng: np.random.Generator, box: FloatArray) -> Line:
     along = np.hypot(box[0], box[1]) * np.array([np.cos(tilt), np.sin(tilt)])
     back = 0.0 if rng.random() < 0.3 else 1.0
     width, strength = float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.08, 0.35))
-    return Line(place - back * along, place + along, width, strength, float(rng.uniform(0.4, 0.9)))
+    bright = float(rng.uniform(0.4, 0.9))
+    return Line(place - back * along, place + along, width, strength, bright, np.empty((0, 2)))
 
 
 def stamp_blob(canvas: Float32, blob: Blob, row: float, column: float, defocus_um: float, um_per_px: float,
@@ -113,7 +117,9 @@ def stamp_blob(canvas: Float32, blob: Blob, row: float, column: float, defocus_u
         for cosine, sine in rounded.astype(np.float32):
             outline += cosine * wave.real + sine * wave.imag
             wave = wave * turn
-        edge = edge * np.clip(outline, 0.3, 1.6)
+        # Towards the centre every direction becomes the same.
+        round_inside = np.minimum(away / np.float32(0.5 * blob.radius_um), np.float32(1.0))
+        edge = edge * np.clip(1.0 + (outline - 1.0) * round_inside, 0.3, 1.6)
     # A blurred disc is fainter in its middle, and its light is where the disc isn't.
     thin = blob.radius_um**2 / (blob.radius_um**2 + 2.0 * blur**2)
     width = np.float32(0.6 * blur)
@@ -139,11 +145,15 @@ def stamp_line(canvas: Float32, line: Line, start_px: FloatArray, end_px: FloatA
         return
     lean = (b_column - a_column) / (b_row - a_row)
     straight = 1.0 / np.hypot(1.0, lean)
-    middle = a_column + lean * (rows - a_row)
+    along_um = (rows - a_row) / straight * um_per_px
+    turns = 2.0 * np.pi / line.waves[:, 0]
+    wave = np.sin(turns * along_um[:, None] + line.waves[:, 1]) * np.exp(-0.5 * (turns * blur) ** 2)
+    middle = a_column + lean * (rows - a_row) + 0.1 / um_per_px * wave[:, ::2].sum(axis=1)
     half = int(np.ceil(_BAND * sigma * (1.5 if line.bright else 1.0) / straight))
     columns = np.rint(middle).astype(np.int64)[:, None] + np.arange(-half, half + 1)
     distance = (columns - middle[:, None]) * straight / sigma
     profile = np.exp(-0.5 * distance**2) - line.bright * np.exp(-0.5 * (distance - 1.8) ** 2)
+    profile *= np.clip(1.0 + 0.25 * wave.sum(axis=1), 0.1, None)[:, None]
     # The ends fade over a few pixels.
     profile *= np.clip(np.minimum(rows - a_row, b_row - rows) / (3.0 * sigma), 0.0, 1.0)[:, None]
     inside = (columns >= 0) & (columns < canvas.shape[1])
