@@ -231,7 +231,7 @@ def test_the_sigma_of_a_pressure_is_small_beside_the_pressure() -> None:
     for row in PHASES.values():
         sigma = eos.pressure_sigma_gpa(row, eos.volume_a3(row, np.array([0.0, 0.5, 1.0]) * row.range_gpa[1]))
         assert np.all(sigma > 0.0)
-        share = 0.06 if "k0p" in row.unconfirmed else 0.03
+        share = 0.03 if "k0p" not in row.unconfirmed else 0.06 if "derived" not in row.reference else 0.15
         assert np.all(sigma[1:] < share * row.range_gpa[1])
 
 
@@ -246,7 +246,7 @@ def test_debye_functions_are_their_integrals(y: float) -> None:
 
 
 def test_an_unknown_phase_is_answered_with_what_there_is() -> None:
-    with pytest.raises(UnknownPhase, match=r"no LiF B2 .* LiF B1, NaF B1, NaCl B1, NaCl B2"):
+    with pytest.raises(UnknownPhase, match=r"no LiF B2 .* LiF B1, NaF B1, NaF B2, NaCl B1, NaCl B2"):
         phase("LiF", "B2")
     with pytest.raises(UnknownPhase, match=r"no NaI .* LiF, NaF, NaCl, NaBr, KF, KCl, KBr, KI, RbCl, CsCl, CsBr, CsI"):
         ions("NaI")
@@ -266,7 +266,9 @@ def test_the_table_is_whole() -> None:
         assert row.scale
         assert row.reference
         assert (row.form == "BM4") == (row.k0pp_per_gpa is not None)
-    assert {row.name for row in PHASES.values() if row.v0_is_fictive} == {"NaCl B2", "KCl B2", "KBr B2"}
+    assert {row.name for row in PHASES.values() if row.v0_is_fictive} == {
+        "NaF B2", "NaCl B2", "KF B2", "KCl B2", "KBr B2", "KI B2",
+    }  # fmt: skip
 
 
 def test_the_model_knows_the_phases_that_it_was_tested_with_however_long_the_table_grows() -> None:

@@ -13,6 +13,7 @@ from typing import Final, Protocol, overload
 import numpy as np
 
 from rocksalt.crystals.debye import debye3
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.tables import Phase
 from rocksalt.values import FloatArray
 
@@ -31,7 +32,7 @@ _FITTED: Final = (-0.9, -0.95, 0.8)
 _HELD: Final = (0.0, -0.97, 0.0)
 
 
-class OutOfRange(ValueError):
+class OutOfRange(CrystalError):
     """A pressure, volume, cell or temperature outside what the phase's source supports, or not a number."""
 
 
@@ -62,7 +63,7 @@ def _elementwise(function: Callable[[Phase, FloatArray, FloatArray], FloatArray]
         if not ((temperatures >= low) & (temperatures <= high)).all():
             raise OutOfRange(
                 f"{phase.name}: {_extreme(temperatures, low, high):g} K is outside {low:g} to {high:g} K, where the "
-                "Debye model of its thermal pressure holds"
+                "Mie-Grueneisen-Debye model of its heat is followed (checked against measured expansion at 300 K)"
             )
         result = function(phase, values, temperatures)
         return float(result) if result.ndim == 0 else result
@@ -221,7 +222,13 @@ def extrapolation_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> floa
 
 
 def debye_temperature_k(phase: Phase, volume_a3: FloatArray) -> FloatArray:
-    """Debye temperature (K) of cells of `volume_a3` (cubic angstrom, any shape): theta0 exp((gamma0 - gamma) / q)."""
+    """Debye temperature (K) of cells of `volume_a3` (cubic angstrom, any shape): theta0 exp((gamma0 - gamma) / q).
+
+    Raises OutOfRange for a volume that isn't above zero.
+    """
+    if not ((volume_a3 > 0.0) & (volume_a3 < np.inf)).all():
+        within(f"volume of a cell of {phase.name} (A3)", volume_a3, 0.0, np.inf, phase.reference, open_low=True,
+               error=OutOfRange)  # fmt: skip
     growth = np.log(volume_a3 / phase.v0_a3)
     if phase.q != 0.0:
         growth = np.expm1(phase.q * growth) / phase.q
@@ -342,6 +349,6 @@ def _extreme(values: FloatArray, low: float, high: float) -> float:
 def _source(phase: Phase) -> str:
     low, high = phase.range_gpa
     return (
-        f"its equation of state was measured from {low:g} to {high:g} GPa ({phase.reference}) "
+        f"its equation of state holds from {low:g} to {high:g} GPa ({phase.reference}) "
         f"and is followed a tenth and 0.5 GPa above that and {_tension_gpa(phase):.3g} GPa into tension at 300 K"
     )
