@@ -19,7 +19,7 @@ _SALTS = ("KCl", "KBr")
 # A laboratory beam, and an energy for each primary pair of the right order (some 1e2 eV in the best case), from memory.
 DOSE_RATE_GY_PER_S = 1.0
 EV_PER_PAIR = 100.0
-_DOSES_GY = np.geomspace(1.0, 1e7, 71)
+_DOSES_GY = np.geomspace(1.0, 1e7, 36)
 
 
 def draw_growth() -> bytes:

@@ -46,7 +46,7 @@ def debye1(y: FloatArray) -> FloatArray:
 
 def _debye(y: FloatArray, n: int) -> FloatArray:
     y = np.asarray(y, dtype=np.float64)
-    if not (y > 0.0).all():
+    if not ((y > 0.0) & (y < np.inf)).all():
         within(
             "theta/T of a Debye function", y, 0.0, np.inf, "Debye 1912: both temperatures are above zero", open_low=True
         )

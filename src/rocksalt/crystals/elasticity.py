@@ -202,7 +202,7 @@ def _stable(constants: FloatArray) -> tuple[float, float, float]:
     c11, c12, c44 = (float(value) for value in constants)
     if not (np.inf > c44 > 0.0 and np.inf > c11 > abs(c12) and c11 + 2.0 * c12 > 0.0):
         raise Unstable(
-            f"C11 {c11:g}, C12 {c12:g}, C44 {c44:g} GPa: no cubic crystal is stable with these (Born's conditions: "
-            "C44 > 0, C11 > |C12|, C11 + 2 C12 > 0)"
+            f"C11 {c11:g}, C12 {c12:g}, C44 {c44:g} GPa must meet Born's conditions (Born and Huang 1954): "
+            "C44 > 0, C11 > |C12|, C11 + 2 C12 > 0; no cubic crystal stands otherwise"
         )
     return c11, c12, c44

@@ -58,7 +58,10 @@ def _elementwise(function: Callable[[Phase, FloatArray, FloatArray], FloatArray]
     ) -> float | FloatArray:
         values, temperatures = np.asarray(quantity, dtype=np.float64), np.asarray(temperature_k, dtype=np.float64)
         if np.isnan(values).any():
-            raise OutOfRange(f"{function.__name__} of {phase.name} was asked for NaN; leave missing values out")
+            raise OutOfRange(
+                f"{function.__name__} of {phase.name} was asked for NaN; leave missing values out: it must be a "
+                f"number, and {_source(phase)}"
+            )
         low, high = TEMPERATURE_K
         if not ((temperatures >= low) & (temperatures <= high)).all():
             raise OutOfRange(

@@ -80,7 +80,9 @@ def ruby_line_nm(temperature_k: float) -> float:
     GaugeError."""
     low, high = RUBY_TEMPERATURE_K
     if not low <= temperature_k <= high:
-        raise GaugeError(f"ruby at {temperature_k:g} K: its line was followed from {low:g} to {high:g} K (Ragan 1992)")
+        raise GaugeError(
+            f"ruby at {temperature_k:g} K is outside {low:g} to {high:g} K, where its line was followed (Ragan 1992)"
+        )
 
     def wavenumber(kelvin: float) -> float:
         return float(np.polynomial.polynomial.polyval(max(kelvin, 50.0), _RAGAN))
@@ -109,8 +111,10 @@ def ruby_pressure_gpa(
     _sigmas(wavelength_nm, temperature_k)
     reference = RUBY_REFERENCE_NM if unloaded_nm is None else unloaded_nm
     if not (600.0 < wavelength_nm.value < 1000.0 and 600.0 < reference < 800.0):
-        raise GaugeError(f"R1 at {wavelength_nm.value:g} nm, unloaded {reference:g} nm: ruby shines at 690 to 800 nm "
-                         "(Shen et al., High Press. Res. 40, 299, 2020)")  # fmt: skip
+        raise GaugeError(
+            f"R1 at {wavelength_nm.value:g} nm, unloaded {reference:g} nm: it must lie in 600 to 1000 nm, unloaded in "
+            "600 to 800; ruby shines at 690 to 800 (Shen et al., High Press. Res. 40, 299, 2020)"
+        )
 
     def ratio(nm: float, kelvin: float) -> FloatArray:
         return np.asarray(nm / (reference / RUBY_REFERENCE_NM * ruby_line_nm(kelvin)))

@@ -37,7 +37,8 @@ def gamma_hkl(hkl: ArrayLike) -> FloatArray:
         or not ((squares.sum(axis=-1) > 0.0) & np.isfinite(squares).all(axis=-1)).all()
     ):
         raise StrainError(
-            f"reflections must be (..., 3) indices, none of them 000; these are {np.asarray(hkl).tolist()}"
+            f"reflections must be (..., 3) indices, none of them 000 (it is no plane); these are "
+            f"{np.asarray(hkl).tolist()}"
         )
     h, k, m = np.moveaxis(squares, -1, 0)
     return np.asarray((h * k + k * m + m * h) / (h + k + m) ** 2)

@@ -34,7 +34,8 @@ def within(
     inside = (found > low if open_low else found >= low) & (found <= high) & np.isfinite(found)
     if not inside.all():
         outside = found[~inside].ravel()
-        distance = np.where(np.isnan(outside), np.inf, np.maximum(low - outside, outside - high))
+        with np.errstate(invalid="ignore"):  # infinity beyond an infinite limit
+            distance = np.nan_to_num(np.maximum(low - outside, outside - high), nan=np.inf)
         worst = outside[int(np.argmax(distance))]
         if np.isfinite(high):
             rule = f"must lie in {low:g} to {high:g}" + (f", {low:g} itself excluded" if open_low else "")

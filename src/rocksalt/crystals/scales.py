@@ -121,7 +121,8 @@ def convert_gpa(pressure_gpa: float | FloatArray, from_scale: str, to_scale: str
     """
     values = np.asarray(pressure_gpa, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise ScaleError(f"pressures to convert from {from_scale} must be finite numbers; leave missing values out")
+        raise ScaleError(f"pressures to convert from {from_scale} must be finite numbers (no calibration has others); "
+                         "leave missing values out")  # fmt: skip
     path = _path(_known(from_scale), _known(to_scale))
     for here, there in pairwise(path):
         if _equal(here, there):

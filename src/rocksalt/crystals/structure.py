@@ -125,7 +125,7 @@ def lorentz_polarisation_powder(two_theta_deg: FloatArray, polarisation: float |
     """
     share = 0.0 if polarisation is None else polarisation
     if not -1.0 <= share <= 1.0:
-        raise LinesError(f"polarisation is {share:g}; it must lie between -1 and 1, all s and all p")
+        raise LinesError(f"polarisation is {share:g}; it must lie between -1 and 1 (all p and all s)")
     theta = np.radians(_angles(two_theta_deg)) / 2.0
     light = (1.0 + share) + (1.0 - share) * np.cos(2.0 * theta) ** 2
     return np.asarray(light / (np.sin(theta) ** 2 * np.cos(theta)))
@@ -152,8 +152,8 @@ def _angles(two_theta_deg: FloatArray) -> FloatArray:
     angles = np.asarray(two_theta_deg, dtype=np.float64)
     inside = (angles > 0.0) & (angles < _BACKSCATTER_DEG)
     if not inside.all():
-        raise LinesError(f"2 theta is {angles[~inside].ravel()[0]:g} degrees; it must lie between 0 and 180, where "
-                         "Lorentz's factor is finite")  # fmt: skip
+        raise LinesError(f"2 theta is {angles[~inside].ravel()[0]:g} degrees; it must lie between 0 and 180 (where "
+                         "Lorentz's factor is finite)")  # fmt: skip
     return angles
 
 
