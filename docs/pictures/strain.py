@@ -51,21 +51,21 @@ def _panel(axes: Axes, salt: str, structure: str, compared_gpa: float) -> None:
     axes.annotate("300 K", (loads[at], ends[300.0][at]), (-6, 7), textcoords="offset points", color=WARM, ha="right")
     axes.annotate("5 K", (loads[at], ends[5.0][at]), (6, -9), textcoords="offset points", color=COLD, va="top")
     fact = TRANSITIONS.get(salt)
-    shaded = fact is not None and fact.forward_gpa[0] < top
-    edge = fact.forward_gpa[0] / top - 0.02 if shaded else 0.97
+    shaded = None
+    if fact is not None and fact.forward_gpa[0] < top:
+        shaded = (fact.forward_gpa[0], min(fact.forward_gpa[1], top))
+    edge = 0.97 if shaded is None else shaded[0] / top - 0.02
     warm, cold = (float(hydrostatic_strain(row, np.asarray(compared_gpa), kelvin)) for kelvin in (300.0, 5.0))
-    sigma = 100.0 * float(hydrostatic_strain_sigma(row, np.asarray(compared_gpa)))
-    said = f"at {compared_gpa:g} GPa: {100 * warm:.2f} ± {sigma:.2f} %\nand {100 * (1 - cold / warm):.0f} % less at 5 K"
+    known = 100.0 * float(hydrostatic_strain_sigma(row, np.asarray(compared_gpa)))
+    said = f"at {compared_gpa:g} GPa: {100 * warm:.2f} ± {known:.2f} %\nand {100 * (1 - cold / warm):.0f} % less at 5 K"
     axes.text(
-        edge, 0.06, said,
-        transform=axes.transAxes, ha="right", linespacing=1.4, va="bottom", fontsize=8.0, color=INK,
+        edge, 0.06, said, transform=axes.transAxes, ha="right", linespacing=1.4, va="bottom", fontsize=8.0, color=INK,
     )  # fmt: skip
-    if shaded:
-        low, high = fact.forward_gpa
-        axes.axvspan(low, min(high, top), color=FAINT, alpha=0.22, linewidth=0.0, zorder=0)
+    if shaded is not None:
+        axes.axvspan(*shaded, color=FAINT, alpha=0.22, linewidth=0.0, zorder=0)
         axes.text(
-            0.5 * (low + min(high, top)), 0.30 * axes.get_ylim()[1], "B2 appears\non loading", ha="center",
-            fontsize=7.5, color=INK,
+            0.5 * sum(shaded), 0.30 * axes.get_ylim()[1], "B2 appears\non loading", ha="center", fontsize=7.5,
+            color=INK,
         )  # fmt: skip
     axes.set_title(f"{row.name}", loc="left", fontweight="bold")
     scale = "scale not stated" if row.scale == "not stated" else row.scale

@@ -135,6 +135,19 @@ def test_constants_know_their_sigma_and_know_less_under_load_and_between_the_tem
         elasticity.constants_sigma_gpa(elastic("CsCl", "B2"), temperature_k=5.0)
 
 
+@pytest.mark.parametrize(
+    ("kelvin", "c11", "c12", "c44"),
+    [(338.0, 48.04, 13.32, 12.68), (449.0, 44.08, 13.50, 12.26), (596.0, 38.81, 13.20, 11.73)],
+)
+def test_warm_sodium_chloride_follows_its_measured_constants(kelvin: float, c11: float, c12: float, c44: float) -> None:
+    """Yamamoto et al. 1987, table 2, as read in peritheos: what the rule of 4 to 300 K makes of higher temperatures."""
+    row = elastic("NaCl", "B1")
+    found, sigma = constants_gpa(row, 0.0, kelvin), elasticity.constants_sigma_gpa(row, 0.0, kelvin)
+    assert found[0] == pytest.approx(c11, rel=0.01)
+    assert found[2] == pytest.approx(c44, rel=0.04)
+    assert abs(found[1] - c12) < 2.0 * sigma[1]
+
+
 def test_what_is_not_known_is_refused_with_the_range_and_the_source() -> None:
     with pytest.raises(UnknownPhase, match="KF B2; there are for LiF B1"):
         elastic("KF", "B2")

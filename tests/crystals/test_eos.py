@@ -1,6 +1,6 @@
 """Pressure and volume: against strains computed elsewhere, against themselves, and at the edge of what is known."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -286,6 +286,23 @@ def test_sodium_fluorides_form_turns_over_and_the_row_ends_before() -> None:
     wide = eos.extrapolated(row)
     beyond = eos.volume_a3(wide, np.linspace(25.0, 50.0, 9))
     assert (np.diff(beyond) < 0.0).all()
+
+
+def test_the_sigma_of_a_bulk_modulus_is_what_drawing_the_row_scatters_by_and_takes_arrays() -> None:
+    row = phase("KBr", "B1")
+    volumes = eos.volume_a3(row, np.array([0.0, 1.0, 2.0]))
+    sigmas = eos.bulk_modulus_sigma_gpa(row, volumes)
+    assert sigmas[1] == eos.bulk_modulus_sigma_gpa(row, float(volumes[1]))
+    k0 = np.random.default_rng(5).multivariate_normal(
+        [row.k0_gpa, row.k0p], [[row.k0_sigma_gpa**2, -0.97 * row.k0_sigma_gpa * row.k0p_sigma],
+                                [-0.97 * row.k0_sigma_gpa * row.k0p_sigma, row.k0p_sigma**2]], 400)  # fmt: skip
+    drawn = [
+        eos.bulk_modulus_gpa(replace(row, k0_gpa=one, k0p=two, v0_sigma_a3=1e-9), volumes[1])
+        for one, two in k0.tolist()
+    ]
+    assert eos.bulk_modulus_sigma_gpa(replace(row, v0_sigma_a3=1e-9), float(volumes[1])) == pytest.approx(
+        np.std(drawn), rel=0.12
+    )
 
 
 def test_the_sigma_of_a_volume_is_the_sigma_of_the_pressure_seen_along_the_curve() -> None:

@@ -22,10 +22,13 @@ _BOLTZMANN_EV: Final = 8.617333262e-5  # eV per K, SI 2019
 _WARM_K: Final = 300.0
 _COLD_K: Final = 5.0
 TEMPERATURE_K: Final = (1.0, 600.0)
-# Smakula's constant for a Gaussian band, 1/(cm^3) per 1/cm and eV; 1.29e17 for a Lorentzian. Fowler, Physics of Color
-# Centers (1968), from memory; the figures for five salts follow from it.
-_GAUSSIAN: Final = 0.87e17
-_LORENTZIAN: Final = 1.29e17
+# Smakula's constant, 1/cm^3 per 1/cm and eV: N f = 9 n/(n^2+2)^2 (2 eps0 m c / pi e^2) times the band's area over
+# angular frequency, which is (1/2) sqrt(pi/ln 2) = 1.064 peaks times widths for a Gaussian and pi/2 for a Lorentzian. CODATA
+# 2018 in eps0, m, c, e, hbar; comes to the literature's 0.87e17 and 1.29e17.
+_ABSORBER: Final = 18.0 * 8.8541878128e-12 * 9.1093837015e-31 * 299792458.0 / (np.pi * 1.602176634e-19**2)
+_PER_CM_EV: Final = _ABSORBER * 1e2 * 1e-6 * 1.602176634e-19 / 1.054571817e-34
+_GAUSSIAN: Final = 0.5 * float(np.sqrt(np.pi / np.log(2.0))) * _PER_CM_EV
+_LORENTZIAN: Final = 0.5 * float(np.pi) * _PER_CM_EV
 # Mollwo-Ivey: E = 17.7 d^-1.84 eV with d the distance of nearest neighbours in angstrom (not the cell's edge).
 _IVEY: Final = (17.7, -1.84)
 # The same for the M band, exponent only: Ivey, Phys. Rev. 72, 341 (1947), from memory of the literature.
@@ -176,7 +179,8 @@ def smakula_per_cm2(salt: str, temperature_k: float = _WARM_K, *, lorentzian: bo
     """F centres per cm^3 for each 1/cm of peak absorption (so per cm^2), and one sigma: of f (15 % where none is
     printed) and of the width.
 
-    n_F = 0.87e17 n/(n^2+2)^2 alpha_max W / f, with n at the peak (Li 1976, 297 K) and W at this temperature.
+    n_F = 0.873e17 n/(n^2+2)^2 alpha_max W / f (Gaussian; 1.288e17 Lorentzian), with n at the peak (Li
+    1976, 297 K) and W at this temperature. Raises UnknownPhase, and ColourCentreError outside 1 to 600 K.
     """
     row = bands(salt)
     peak = f_energy_ev(salt, np.asarray(temperature_k))

@@ -17,14 +17,15 @@ from rocksalt.values import FloatArray
 
 _JOULE_PER_KEV: Final = 1.602176634e-16  # SI 2019
 _LOWEST_KEV: Final = 2.0  # below it the absorption tables end; such photons don't leave a tube's window anyway
-# Kalpha1, Kalpha2, Kbeta1 in keV, and their photons (Kalpha1 = 1). Energies as in xraydb (Elam); relative numbers
-# 1 : 0.52 : 0.2 are the usual ones for medium elements, from memory.
+# Kalpha1, Kalpha2, Kbeta1 in keV, and photons of Kalpha1, Kalpha2 and all Kbeta (Kalpha1 = 1): read in xraydb 4.5.8
+# (Elam). Confirmed.
 _LINES_KEV: Final = {
-    "Cu": (8.0478, 8.0278, 8.9053),
-    "Mo": (17.4793, 17.3743, 19.6083),
-    "Ag": (22.1629, 21.9903, 24.9424),
+    "Cu": (8.0463, 8.0267, 8.9039),
+    "Mo": (17.4800, 17.3750, 19.6060),
+    "Ag": (22.1630, 21.9900, 24.9410),
 }
-_LINE_PHOTONS: Final = (1.0, 0.52, 0.2)
+_LINE_PHOTONS: Final = {"Cu": (1.0, 0.510, 0.222), "Mo": (1.0, 0.524, 0.290), "Ag": (1.0, 0.531, 0.311)}
+# Foils: xraydb's densities; "C" is diamond, 3.515 g/cm3.
 _KG_PER_M3: Final = {"Be": 1848.0, "C": 3515.0, "Al": 2699.0, "Ni": 8908.0, "Zr": 6520.0, "Rh": 12410.0, "Pd": 12020.0}
 FILTERS: Final = tuple(_KG_PER_M3)
 
@@ -69,7 +70,7 @@ def tube_spectrum(
            "it must excite the K lines, Elam's energies; absorption is known to 150 keV", error=DoseError)  # fmt: skip
     within("photons a second", photons_per_s, 0.0, np.inf, "a number of photons", error=DoseError)
     within("share of characteristic photons", characteristic_share, 0.0, 1.0, "a share", error=DoseError)
-    lines = np.array(_LINE_PHOTONS) / sum(_LINE_PHOTONS) * characteristic_share
+    lines = np.array(_LINE_PHOTONS[anode]) / sum(_LINE_PHOTONS[anode]) * characteristic_share
     edges = np.linspace(_LOWEST_KEV, kilovolt, 201)
     middle = 0.5 * (edges[1:] + edges[:-1])
     brems = kilovolt / middle - 1.0

@@ -171,14 +171,19 @@ def volume_sigma_a3(
     return float(sigma) if sigma.ndim == 0 else sigma
 
 
-def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float:
+@overload
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float: ...
+@overload
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: FloatArray) -> FloatArray: ...
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> float | FloatArray:
     """One sigma (GPa) that the row leaves on the 300 K bulk modulus at `volume_a3`, with the correlations that
     `pressure_sigma_gpa` uses; derivatives by differences of 1e-5. Raises OutOfRange."""
-    here = bulk_modulus_gpa(phase, volume_a3)
-    volume, reference = np.asarray(volume_a3), np.asarray(_REFERENCE_K)
+    volume, reference = np.asarray(volume_a3, dtype=np.float64), np.asarray(_REFERENCE_K)
+    here = np.asarray(bulk_modulus_gpa(phase, volume))
 
-    def moved(by: float, **changed: float) -> float:
-        return (float(_pressure_and_modulus(replace(phase, **changed), volume, reference)[1]) - here) / by  # type: ignore[arg-type]
+    def moved(by: float, **changed: float) -> FloatArray:
+        there = _pressure_and_modulus(replace(phase, **changed), volume, reference)[1]  # type: ignore[arg-type]
+        return np.asarray((there - here) / by)
 
     v0, k0, k0p = phase.v0_a3 * 1e-5, phase.k0_gpa * 1e-5, phase.k0p * 1e-5
     by_v0 = moved(v0, v0_a3=phase.v0_a3 + v0) * phase.v0_sigma_a3
@@ -186,7 +191,8 @@ def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float:
     by_k0p = moved(k0p, k0p=phase.k0p + k0p) * phase.k0p_sigma
     v0_k0, k0_k0p, v0_k0p = _FITTED if phase.v0_fitted else _HELD
     together = v0_k0 * by_v0 * by_k0 + k0_k0p * by_k0 * by_k0p + v0_k0p * by_v0 * by_k0p
-    return float(np.sqrt(by_v0**2 + by_k0**2 + by_k0p**2 + 2.0 * together))
+    sigma = np.sqrt(by_v0**2 + by_k0**2 + by_k0p**2 + 2.0 * together)
+    return float(sigma) if sigma.ndim == 0 else sigma
 
 
 def extrapolated(phase: Phase) -> Phase:
