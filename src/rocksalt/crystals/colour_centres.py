@@ -23,7 +23,7 @@ _WARM_K: Final = 300.0
 _COLD_K: Final = 5.0
 TEMPERATURE_K: Final = (1.0, 600.0)
 # Smakula's constant, 1/cm^3 per 1/cm and eV: N f = 9 n/(n^2+2)^2 (2 eps0 m c / pi e^2) times the band's area over
-# angular frequency, which is (1/2) sqrt(pi/ln 2) = 1.064 peaks times widths for a Gaussian and pi/2 for a Lorentzian. CODATA
+# angular frequency: (1/2) sqrt(pi/ln 2) = 1.064 peaks times widths for a Gaussian, pi/2 for a Lorentzian. CODATA
 # 2018 in eps0, m, c, e, hbar; comes to the literature's 0.87e17 and 1.29e17.
 _ABSORBER: Final = 18.0 * 8.8541878128e-12 * 9.1093837015e-31 * 299792458.0 / (np.pi * 1.602176634e-19**2)
 _PER_CM_EV: Final = _ABSORBER * 1e2 * 1e-6 * 1.602176634e-19 / 1.054571817e-34
