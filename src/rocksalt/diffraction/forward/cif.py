@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rocksalt.crystals.lattice_strain import gamma_hkl
 from rocksalt.crystals.structure import Lines, gemmi_flag
 from rocksalt.diffraction.forward.errors import ForwardError, require
 from rocksalt.diffraction.forward.families import Families, padded
@@ -63,9 +64,8 @@ class CifCrystal:
         counts_of = np.array(multiplicity, dtype=np.int64)
         f2 = self._f2(hkl, length / 2.0, wavelength_angstrom)
         cos2_of, share = padded(angles)
-        return Families(
-            hkl, counts_of, 1.0 / length, counts_of * f2 / cell.volume**2, cos2_of, share, np.zeros(len(hkl))
-        )
+        gammas = gamma_hkl(hkl) if group.crystal_system() == gemmi.CrystalSystem.Cubic else None
+        return Families(hkl, counts_of, 1.0 / length, counts_of * f2 / cell.volume**2, cos2_of, share, gammas)
 
     def _f2(self, hkl: NDArray[np.int64], s: FloatArray, wavelength: float) -> FloatArray:
         import gemmi

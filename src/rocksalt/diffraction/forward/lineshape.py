@@ -13,7 +13,7 @@ import numpy as np
 from rocksalt.diffraction.forward.errors import ForwardError
 from rocksalt.diffraction.forward.instrument import Emission, Instrument
 from rocksalt.diffraction.forward.profile import mix
-from rocksalt.diffraction.forward.strain import axial_shift
+from rocksalt.diffraction.forward.strain import FWHM_OF_SIGMA
 from rocksalt.values import FloatArray
 
 BEYOND_DEG: Final = 2.0
@@ -46,21 +46,29 @@ def line_shapes(
     limit_deg: float,
     d_angstrom: FloatArray,
     strength: FloatArray,
-    stress_q: FloatArray,
     gauss_strain: FloatArray,
     lorentz_strain: FloatArray,
     inverse_size: FloatArray,
+    stress_q: FloatArray | None = None,
+    stress_q_sigma: FloatArray | None = None,
 ) -> Shape:
-    """Lines of one emission. `strength` has scale and texture in it; `stress_q` is Singh's Q; the strains are the
-    FWHM of d over d (Gaussian, Lorentzian), `inverse_size` is 1 / size (1/A). Lines above `limit_deg` have area 0.
+    """Lines of one emission. `strength` has scale and texture in it; the strains are the FWHM of d over d (Gaussian,
+    Lorentzian), `inverse_size` is 1 / size (1/A). `stress_q` is Singh's Q and `stress_q_sigma` its standard deviation
+    over the grains, None for no stress. Lines above `limit_deg` have area 0.
     """
     wavelength = emission.wavelength_angstrom
-    sine = np.minimum(wavelength / (2.0 * d_angstrom), 1.0)
-    inside = sine <= np.sin(np.radians(limit_deg) / 2.0) * (1.0 + 1e-12)
-    # Lines that the limit or the wavelength cuts off keep a harmless angle, so that one array serves every cell.
-    sine = np.where(inside, sine, 0.5)
-    shift = axial_shift(2.0 * _PER_RADIAN * np.arcsin(sine), stress_q)
-    sine = np.minimum(sine / (1.0 + shift), 1.0 - 1e-9)
+    sine = 0.5 * wavelength / d_angstrom
+    outside = sine > np.sin(0.5 * limit_deg / _PER_RADIAN) * (1.0 + 1e-12)
+    cut = bool(outside.any())
+    if cut:
+        # Lines that the limit or the wavelength cuts off keep a harmless angle, so that one array serves every cell.
+        sine = np.where(outside, 0.5, sine)
+    if stress_q is not None:
+        # d / dP - 1 for a beam along the stress axis, psi = 90 deg - th: `crystals.lattice_strain`'s axial factor
+        axial = 1.0 - 3.0 * sine * sine
+        sine = np.minimum(sine / (1.0 + axial * stress_q), 1.0 - 1e-9)
+        if stress_q_sigma is not None:
+            gauss_strain = np.hypot(gauss_strain, FWHM_OF_SIGMA * axial * stress_q_sigma)
     theta = np.arcsin(sine)
     cosine = np.sqrt(1.0 - sine * sine)
     tangent = sine / cosine
@@ -80,5 +88,7 @@ def line_shapes(
     factor = instrument.lorentz_polarisation(true_deg)
     if instrument.plate_mu_t is not None:
         factor = factor * instrument.absorption(true_deg)
-    area = np.where(inside, emission.weight * strength * factor, 0.0)
+    area = emission.weight * strength * factor
+    if cut:
+        area[outside] = 0.0
     return Shape(true_deg, true_deg + instrument.offset_deg(true_deg), fwhm, mixing, area)
