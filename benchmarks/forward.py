@@ -26,7 +26,9 @@ def make() -> tuple[FloatArray, list[Powder], Instrument]:
     x = np.linspace(5.0, 25.0, POINTS)
     phases = [
         Powder(crystal=phase("KBr", "B1"), a_angstrom=6.35, microstrain=1e-3, size_angstrom=900.0, march_r=0.8),
-        Powder(crystal=phase("KBr", "B2"), a_angstrom=3.80, microstrain=2e-3, size_angstrom=400.0, pressure_spread_gpa=0.1),
+        Powder(
+            crystal=phase("KBr", "B2"), a_angstrom=3.80, microstrain=2e-3, size_angstrom=400.0, pressure_spread_gpa=0.1
+        ),
     ]
     return x, phases, Instrument(emissions=(Emission(0.4133),), geometry="ring", w=1e-3)
 

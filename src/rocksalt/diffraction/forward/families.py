@@ -91,9 +91,7 @@ def cubic_index(structure: Structure, norms: tuple[int, ...], axis: Axis) -> Cub
     multiplicity = np.array([len(cubic_equivalents(indices)) for _, indices in rows], dtype=np.int64)
     total = np.bincount(line, weights=multiplicity, minlength=len(norms))
     cos2, share = padded([cubic_cos2(indices, axis) for _, indices in rows])
-    return CubicIndex(
-        hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma_hkl(hkl)
-    )
+    return CubicIndex(hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma_hkl(hkl))
 
 
 def padded(angles: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:

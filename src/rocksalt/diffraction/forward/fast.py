@@ -42,8 +42,9 @@ class Evaluator:
     """Patterns of salts of the table on one grid; temperature and texture axes are those of `phases`.
 
     `phases` are p Powders as for `pattern`; each call overrides what it names. Stress and hkl-dependent strain can be
-    varied where every Powder has them: a Deviatoric, `microstrain_hhh`, `microstrain_lorentz_hhh`. A continuum isn't
-    computed here: an instrument with one is refused. The result equals `pattern`'s within 1e-6 of the highest point.
+    varied where every Powder has them: a Deviatoric, `microstrain_hhh`, `microstrain_lorentz_hhh`. A continuum and
+    axial divergence aren't computed here: an instrument with them is refused. The result equals `pattern`'s within 1e-6
+    of the highest point.
     """
 
     def __init__(
@@ -53,13 +54,15 @@ class Evaluator:
         instrument: Instrument,
         background: Sequence[float] = (),
     ) -> None:
-        """Raises ForwardError for a crystal that isn't in the table, a continuum or no phase, and what `pattern`
-        raises."""
+        """Raises ForwardError for a crystal that isn't in the table, a continuum, axial divergence or no phase, and
+        what `pattern` raises."""
         self._x = require_angles(two_theta_deg)
         if not phases:
             raise ForwardError("an evaluator needs one phase or more")
-        if instrument.continuum is not None:
-            raise ForwardError("the fast evaluator has no continuum; use `pattern`, or leave the continuum out")
+        if instrument.continuum is not None or instrument.axial:
+            raise ForwardError(
+                "the fast evaluator has no continuum and no axial divergence; leave them out, or use `pattern`"
+            )
         self._instrument, self._limit = instrument, reach_deg(self._x)
         self._background = chebyshev_background(self._x, background)
         self._start = np.stack([_values(powder) for powder in phases], axis=1)
@@ -75,7 +78,9 @@ class Evaluator:
         }
         self._hhh = np.array([[p.microstrain_hhh is not None, p.microstrain_lorentz_hhh is not None] for p in phases]).T
         self._low, self._high = np.array([window(powder) for powder in phases]).T
-        self._groups = tuple(tabulate(phases, line, self._limit, self._low, self._high) for line in instrument.emissions)
+        self._groups = tuple(
+            tabulate(phases, line, self._limit, self._low, self._high) for line in instrument.emissions
+        )
         self._middle = 0.5 * float(self._x[0] + self._x[-1])
         u = self._x - self._middle
         self._powers = np.stack([u * u, u, np.ones_like(u)])
@@ -114,7 +119,7 @@ class Evaluator:
         for row, array in arrays:
             values[row] = array
         if len(shape) == 1:
-            return self._patterns(values[:, None, :])[0]
+            return np.asarray(self._patterns(values[:, None, :])[0])
         flat = values.reshape(len(_ROWS), -1, shape[-1])
         out = np.empty((flat.shape[1], self._x.size))
         for i in range(0, len(out), _CHUNK):

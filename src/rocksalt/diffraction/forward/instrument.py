@@ -83,6 +83,8 @@ class Instrument:
                     tube in "reflection"; in "ring", that the integration took it out. In "ring" 0 is a full-circle mean
     u, v, w         Caglioti's FWHM^2 = u tan^2 th + v tan th + w (deg^2), the Gaussian part: Nucl. Instr. 3, 223 (1958)
     lorentz_tan_deg, lorentz_sec_deg   Lorentzian FWHM going as tan th (the emission line's own width) and 1 / cos th
+    axial           half-height of the sample over the radius, the slit's the same: lines trail to small angles
+                    (`forward.axial`); 0 for none. Soller slits make it an effective number, about 0.01 to 0.04
     zero_deg        added to every 2 theta
     displacement    of the sample over the radius (or distance): shifts by -2 s cos th in "reflection" (sample below the
                     axis: s > 0), by -s sin 2th cos 2th in "ring" (sample farther from the detector: s < 0)
@@ -99,6 +101,7 @@ class Instrument:
     w: float = 1e-3
     lorentz_tan_deg: float = 0.0
     lorentz_sec_deg: float = 0.0
+    axial: float = 0.0
     zero_deg: float = 0.0
     displacement: float = 0.0
     plate_mu_t: float | None = None
@@ -115,6 +118,7 @@ class Instrument:
             require(name, value, -10.0, 10.0, "deg^2: no powder line is three degrees wide by its instrument")
         for name, value in (("lorentz_tan_deg", self.lorentz_tan_deg), ("lorentz_sec_deg", self.lorentz_sec_deg)):
             require(name, value, 0.0, 10.0, "a width in degrees is not negative")
+        require("axial", self.axial, 0.0, 0.1, "a tenth of the radius; a longer slit sees no line any more")
         require("zero_deg", self.zero_deg, -5.0, 5.0, "an arm that is farther off is not aligned")
         require("displacement", self.displacement, -0.1, 0.1, "a tenth of the radius")
         if self.plate_mu_t is not None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from rocksalt.crystals.eos import bulk_modulus_gpa
 from rocksalt.crystals.tables import Phase
+from rocksalt.diffraction.forward.axial import trailing
 from rocksalt.diffraction.forward.errors import ForwardError, require, require_angles
 from rocksalt.diffraction.forward.families import Crystal, Families, families_of_salt
 from rocksalt.diffraction.forward.instrument import Instrument
@@ -112,7 +113,8 @@ def pattern(
     for powder in phases:
         for number in range(len(instrument.emissions)):
             families, strength, shape = shapes_of(powder, instrument, number, reach_deg(x))
-            total += shape.area @ pseudo_voigt(x, shape.centre_deg, shape.fwhm_deg, shape.mixing)
+            drawn = trailing(shape, instrument.axial) if instrument.axial else shape
+            total += drawn.area @ pseudo_voigt(x, drawn.centre_deg, drawn.fwhm_deg, drawn.mixing)
             if number == 0 and instrument.continuum is not None:
                 offset = instrument.offset_deg(x)
                 true = x - offset
@@ -134,7 +136,9 @@ def shapes_of(
     if stress is not None and isinstance(powder.crystal, Phase) and powder.a_angstrom is not None:
         per_gpa = stress.q_per_gpa(powder.crystal, powder.a_angstrom, powder.temperature_k, families.hkl)
         q, q_sigma = stress.t_gpa * per_gpa, stress.t_sigma_gpa * per_gpa
-    gauss = np.hypot(2.0 * _strain(powder, powder.microstrain, powder.microstrain_hhh, families), powder.pressure_strain())
+    gauss = np.hypot(
+        2.0 * _strain(powder, powder.microstrain, powder.microstrain_hhh, families), powder.pressure_strain()
+    )
     lorentz = 2.0 * _strain(powder, powder.microstrain_lorentz, powder.microstrain_lorentz_hhh, families)
     shape = line_shapes(
         instrument, line, limit_deg, families.d_angstrom, strength,

@@ -14,10 +14,10 @@ from rocksalt.values import FloatArray
 _LN2: Final = float(np.log(2.0))
 GAUSS: Final = 2.0 * float(np.sqrt(_LN2 / np.pi))
 """Height of a Gaussian of unit area and unit FWHM."""
-FAR: Final = 40.0
-"""Exponent at which a Gaussian counts as nothing: 4e-18 of its height, and no denormal numbers."""
+FAR: Final = 27.0
+"""Exponent at which a Gaussian counts as nothing: 2e-12 of its height."""
 REACH: Final = float(np.sqrt(FAR / _LN2)) / 2.0
-"""The same in units of the FWHM from the centre (3.8)."""
+"""The same in units of the FWHM from the centre (3.1)."""
 
 
 def mix(gauss_deg: FloatArray, lorentz_deg: FloatArray) -> tuple[FloatArray, FloatArray]:

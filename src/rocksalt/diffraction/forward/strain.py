@@ -1,4 +1,4 @@
-"""What strain does to a line: a uniaxial stress shifts it, stresses and strains that differ from grain to grain widen it.
+"""What strain does to a line: a uniaxial stress shifts it, what differs from grain to grain widens it.
 
 Singh's lattice strain and the elastic constants are those of `rocksalt.crystals`; here is what a pattern asks of them.
 """
