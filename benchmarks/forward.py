@@ -52,10 +52,11 @@ def variants() -> dict[str, Callable[[], float]]:
 
 
 def judge(medians: dict[str, float]) -> list[str]:
-    """The bar, in patterns a second of CPU."""
-    rate = 1e6 / medians[BATCH]
+    """The bar, in patterns a second of CPU, for each of the fast ways."""
+    rates = {name: 1e6 / medians[name] for name in (BATCH, SINGLE)}
     return [
-        f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second in a batch (bar {BAR_PER_S:.0f})"
+        f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second, {name} (bar {BAR_PER_S:.0f})"
+        for name, rate in rates.items()
     ]
 
 
