@@ -14,7 +14,7 @@ from rocksalt.diffraction.forward.errors import ForwardError, require_angles
 from rocksalt.diffraction.forward.instrument import Instrument
 from rocksalt.diffraction.forward.lineshape import Shape, line_shapes, reach_deg
 from rocksalt.diffraction.forward.pattern import SIZE_RANGE_ANGSTROM, STRAIN_RANGE, Powder, chebyshev_background
-from rocksalt.diffraction.forward.profile import FAR, GAUSS, REACH
+from rocksalt.diffraction.forward.profile import GAUSS, REACH
 from rocksalt.diffraction.forward.strain import T_RANGE_GPA, T_SIGMA_RANGE_GPA, strain_of_gamma
 from rocksalt.diffraction.forward.tabulated import Group, basis, tabulate, window
 from rocksalt.diffraction.forward.texture import R_RANGE
@@ -77,6 +77,7 @@ class Evaluator:
             if absent
         }
         self._hhh = np.array([[p.microstrain_hhh is not None, p.microstrain_lorentz_hhh is not None] for p in phases]).T
+        self._bent = bool(self._hhh.any())
         self._low, self._high = np.array([window(powder) for powder in phases]).T
         self._groups = tuple(
             tabulate(phases, line, self._limit, self._low, self._high) for line in instrument.emissions
@@ -84,7 +85,7 @@ class Evaluator:
         self._middle = 0.5 * float(self._x[0] + self._x[-1])
         u = self._x - self._middle
         self._powers = np.stack([u * u, u, np.ones_like(u)])
-        far = np.full(self._x.size, self._x[-1] + 1e3)
+        far = np.full(self._x.size, 1e6)
         self._long_x = np.concatenate([self._x, far])  # windows that run off the end find nothing there
 
     def __call__(
@@ -142,11 +143,11 @@ class Evaluator:
         strength, spread, q = group.look_up(polynomials)
         if (values[_R] != 1.0).any():
             r = values[_R][:, group.phase_of_family, None]
-            density = r * r * group.cos2 + (1.0 - group.cos2) / r
+            density = (r * r - 1.0 / r) * group.cos2 + 1.0 / r
             strength = strength * (group.share / (density * np.sqrt(density))).sum(axis=-1)
         of = values @ group.phase_of_line  # one row a quantity, one column a line
         gauss, lorentz = of[_GAUSS], of[_LORENTZ]
-        if self._hhh.any():
+        if self._bent:
             gauss_hhh, lorentz_hhh = self._hhh @ group.phase_of_line
             gauss = strain_of_gamma(gauss, np.where(gauss_hhh, of[_GAUSS_HHH], gauss), group.gammas)
             lorentz = strain_of_gamma(lorentz, np.where(lorentz_hhh, of[_LORENTZ_HHH], lorentz), group.gammas)
@@ -184,10 +185,8 @@ class Evaluator:
         columns = first[..., None] + np.arange(count)
         u = self._long_x[columns]
         u -= centre[..., None]
-        u *= (2.0 * np.sqrt(_LN2) / fwhm)[..., None]
         u *= u
-        np.minimum(u, 2.0 * FAR, out=u)
-        np.negative(u, out=u)
+        u *= (-4.0 * _LN2 / (fwhm * fwhm))[..., None]
         np.exp(u, out=u)
         u *= height[..., None]
         if len(out) > 1:

@@ -124,6 +124,11 @@ class Instrument:
         if self.plate_mu_t is not None:
             require("plate_mu_t", self.plate_mu_t, 0.0, np.inf, "absorption has no gain")
 
+    @property
+    def always_wide(self) -> bool:
+        """True where its own width never is zero, whatever the sample."""
+        return self.w > 0.0 and self.u >= 0.0 and self.v >= 0.0
+
     def lorentz_polarisation(self, two_theta_deg: FloatArray) -> FloatArray:
         """Lorentz and polarisation factor, any shape."""
         if self.geometry == "reflection":
@@ -150,6 +155,8 @@ class Instrument:
 
     def offset_deg(self, two_theta_deg: FloatArray) -> FloatArray:
         """What zero and displacement add to the true angle, any shape."""
+        if not self.displacement:
+            return np.full_like(two_theta_deg, self.zero_deg)
         two_theta = np.radians(two_theta_deg)
         if self.geometry == "reflection":
             moved = -2.0 * self.displacement * np.cos(two_theta / 2.0)
@@ -160,7 +167,8 @@ class Instrument:
     def caglioti(self, tan_theta: FloatArray) -> FloatArray:
         """FWHM^2 of the Gaussian part (deg^2), any shape. Raises ForwardError where u, v, w make it negative."""
         square = (self.u * tan_theta + self.v) * tan_theta + self.w
-        if square.size and not float(square.min()) >= 0.0:
+        # Only v, or a negative u or w, can make it negative: thousands of calls a second need not look.
+        if min(self.u, self.v, self.w) < 0.0 and square.size and not float(square.min()) >= 0.0:
             raise ForwardError(
                 f"u = {self.u:g}, v = {self.v:g}, w = {self.w:g} deg^2 make FWHM^2 = u tan^2 + v tan + w negative "
                 f"(down to {float(square.min()):.3g}) inside the pattern; v^2 <= 4 u w never does (Caglioti 1958)"

@@ -82,7 +82,7 @@ def line_shapes(
         + stretched * lorentz_strain
         + _PER_RADIAN * SCHERRER * wavelength * inverse_size / cosine
     )
-    if gauss.size and not float((gauss + lorentz).min()) > 0.0:
+    if not instrument.always_wide and gauss.size and not float((gauss + lorentz).min()) > 0.0:
         raise ForwardError("the lines have no width: u, v, w, Lorentzian widths, size and strain are all zero; set w")
     fwhm, mixing = mix(gauss, lorentz)
     factor = instrument.lorentz_polarisation(true_deg)
