@@ -134,8 +134,9 @@ class Evaluator:
         for group in self._groups:
             lines = self._lines(group, values, polynomials)
             height = lines.area / lines.fwhm_deg
-            self._add_lorentz(out, lines.centre_deg, lines.fwhm_deg, height * lines.mixing * (2.0 / np.pi))
-            self._add_gauss(out, lines.centre_deg, lines.fwhm_deg, height * (1.0 - lines.mixing) * GAUSS)
+            lorentz = height * lines.mixing
+            self._add_lorentz(out, lines.centre_deg, lines.fwhm_deg, (2.0 / np.pi) * lorentz)
+            self._add_gauss(out, lines.centre_deg, lines.fwhm_deg, GAUSS * (height - lorentz))
         return out
 
     def _lines(self, group: Group, values: FloatArray, polynomials: FloatArray) -> Shape:
@@ -163,8 +164,8 @@ class Evaluator:
         """height / (1 + (2 (x - c) / w)^2) = height (w/2)^2 / (x^2 - 2 c x + c^2 + (w/2)^2): rank three."""
         c, half2 = centre - self._middle, 0.25 * fwhm * fwhm
         weight = height * half2
-        seen = weight.any(axis=0)  # a pure Gaussian has no Lorentzian
-        if not seen.all():
+        if not weight.all():  # a pure Gaussian has no Lorentzian
+            seen = weight.any(axis=0)
             c, half2, weight = c[:, seen], half2[:, seen], weight[:, seen]
         rows = np.empty((*c.shape, 3))
         rows[..., 0] = 1.0

@@ -165,7 +165,9 @@ class Instrument:
         return np.asarray(self.zero_deg + np.degrees(moved))
 
     def caglioti(self, tan_theta: FloatArray) -> FloatArray:
-        """FWHM^2 of the Gaussian part (deg^2), any shape. Raises ForwardError where u, v, w make it negative."""
+        """FWHM^2 of the Gaussian part (deg^2), any shape, or one for all. Raises ForwardError where u, v, w make it negative."""
+        if self.u == 0.0 and self.v == 0.0 <= self.w:
+            return np.asarray(self.w)
         square = (self.u * tan_theta + self.v) * tan_theta + self.w
         # Only v, or a negative u or w, can make it negative: thousands of calls a second need not look.
         if min(self.u, self.v, self.w) < 0.0 and square.size and not float(square.min()) >= 0.0:

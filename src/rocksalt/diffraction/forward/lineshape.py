@@ -5,6 +5,7 @@ All arrays broadcast; the last axis is the families'.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,7 +59,7 @@ def line_shapes(
     """
     wavelength = emission.wavelength_angstrom
     sine = 0.5 * wavelength / d_angstrom
-    outside = sine > np.sin(0.5 * limit_deg / _PER_RADIAN) * (1.0 + 1e-12)
+    outside = sine > math.sin(0.5 * limit_deg / _PER_RADIAN) * (1.0 + 1e-12)
     cut = bool(outside.any())
     if cut:
         # Lines that the limit or the wavelength cuts off keep a harmless angle, so that one array serves every cell.
@@ -76,12 +77,9 @@ def line_shapes(
     # d(2 theta) = 2 tan(theta) dd/d
     stretched = 2.0 * _PER_RADIAN * tangent
     gauss = np.sqrt(instrument.caglioti(tangent) + (stretched * gauss_strain) ** 2)
-    lorentz = (
-        instrument.lorentz_tan_deg * tangent
-        + instrument.lorentz_sec_deg / cosine
-        + stretched * lorentz_strain
-        + _PER_RADIAN * SCHERRER * wavelength * inverse_size / cosine
-    )
+    # What goes as tan th, and what goes as 1 / cos th.
+    lorentz = (instrument.lorentz_tan_deg + 2.0 * _PER_RADIAN * lorentz_strain) * tangent
+    lorentz += (instrument.lorentz_sec_deg + _PER_RADIAN * SCHERRER * wavelength * inverse_size) / cosine
     if not instrument.always_wide and gauss.size and not float((gauss + lorentz).min()) > 0.0:
         raise ForwardError("the lines have no width: u, v, w, Lorentzian widths, size and strain are all zero; set w")
     fwhm, mixing = mix(gauss, lorentz)
