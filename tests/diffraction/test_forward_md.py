@@ -141,6 +141,20 @@ def test_atoms_that_shake_weaken_lines_as_debye_and_waller_say() -> None:
     assert expected[even].min() < 0.5
 
 
+def test_a_long_box_is_a_box_and_one_whose_vectors_lie_in_a_plane_is_none() -> None:
+    one = salt(1)
+    many = [one.positions + np.array([0.0, 0.0, EDGE * n]) for n in range(40)]
+    long = Atoms(one.symbols * 40, np.concatenate(many), np.diag([EDGE, EDGE, 40 * EDGE]))
+    made = crystal_from_frames([long], d_min_angstrom=1.0, repeats=(1, 1, 40))
+    short = crystal_from_frames([one], d_min_angstrom=1.0)
+    np.testing.assert_allclose(
+        made.families(WAVELENGTH, 20.0).strength, short.families(WAVELENGTH, 20.0).strength, atol=1e-9
+    )
+    flat = replace(one, cell=np.array([[EDGE, 0.0, 0.0], [0.0, EDGE, 0.0], [EDGE, EDGE, 0.0]]))
+    with pytest.raises(ForwardError, match="no cell"):
+        crystal_from_frames([flat], d_min_angstrom=1.0)
+
+
 def test_a_drifting_crystal_loses_nothing() -> None:
     still = crystal_from_frames([salt(2)], d_min_angstrom=1.0, repeats=(2, 2, 2))
     frames = [replace(salt(2), positions=salt(2).positions + shift) for shift in (0.0, 1.1, 2.3)]

@@ -165,7 +165,8 @@ class Instrument:
         return np.asarray(self.zero_deg + np.degrees(moved))
 
     def caglioti(self, tan_theta: FloatArray) -> FloatArray:
-        """FWHM^2 of the Gaussian part (deg^2), any shape, or one for all. Raises ForwardError where u, v, w make it negative."""
+        """FWHM^2 of the Gaussian part (deg^2), any shape, or one for all. Raises ForwardError where u, v, w make it
+        negative."""
         if self.u == 0.0 and self.v == 0.0 <= self.w:
             return np.asarray(self.w)
         square = (self.u * tan_theta + self.v) * tan_theta + self.w

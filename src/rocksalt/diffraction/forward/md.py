@@ -27,6 +27,7 @@ MOST_LINES: Final = 5000  # what `pattern` can draw in memory
 SAME_D: Final = 1e-4
 """Relative: spacings that close are one line, far below any line's width."""
 _ATOMS_AT_ONCE: Final = 4096
+_FLAT: Final = 1e-3  # of the product of the edges: below, three vectors in a plane and no box
 _LEAST_ORDER: Final = 0.02  # of |sum of exp| over the number of atoms; a crystal has 0.1 and more, chance 1 / sqrt(n)
 _ALKALI, _HALOGEN = frozenset({"Li", "Na", "K", "Rb", "Cs"}), frozenset({"F", "Cl", "Br", "I"})
 
@@ -128,8 +129,7 @@ def crystal_from_frames(
     require("d_min_angstrom", d_min_angstrom, 0.25, 50.0, "form factors are good to s = 2 per angstrom, d = 0.25 A")
     if np.shape(repeats) != (3,) or not all(n >= 1 and n == int(n) for n in repeats):
         raise ForwardError(f"repeats is {repeats}; give the number of unit cells along each of the box's three edges")
-    found: list[FloatArray] = []
-    cells: list[FloatArray] = []
+    count, summed, cells = 0, np.zeros(0), np.zeros((3, 3))
     first: Counter[str] = Counter()
     symbols: list[str] = []
     hkl = np.zeros((0, 3), dtype=np.int64)
@@ -147,11 +147,11 @@ def crystal_from_frames(
             raise ForwardError(f"frame {number} has a position that is NaN or infinite")
         fractions, kinds = (positions @ np.linalg.inv(cell)) * np.array(repeats), np.array(here)
         sums = np.stack([_sum(fractions[kinds == symbol], hkl) for symbol in symbols])
-        found.append(np.einsum("im,jm->ijm", sums, sums.conj()).real / np.linalg.det(cell) ** 2)
-        cells.append(cell)
-    if not found:
+        squares = np.asarray(np.einsum("im,jm->ijm", sums, sums.conj()).real / np.linalg.det(cell) ** 2)
+        count, summed, cells = count + 1, summed + squares if count else squares, cells + cell
+    if not count:
         raise ForwardError(f"{name}: there is no frame to make a crystal from")
-    mean, correlations = np.asarray(np.mean(cells, axis=0)), np.asarray(np.mean(found, axis=0))
+    mean, correlations = cells / count, summed / count
     _require_order(name, correlations * np.linalg.det(mean) ** 2, [first[s] for s in symbols], repeats)
     reciprocal = np.linalg.inv(mean / np.array(repeats)[:, None])  # columns a*, b*, c* of the unit cell
     vectors: FloatArray = hkl.astype(np.float64) @ reciprocal.T
@@ -161,7 +161,7 @@ def crystal_from_frames(
     for symbol, charge in species:  # an unknown element is told here, not by the first pattern
         form_factor(symbol, charge, np.zeros(1), 1.0)
     crystal = FramesCrystal(
-        name, len(found), d_min_angstrom, species, reciprocal, hkl[order], vectors[order], correlations[..., order]
+        name, count, d_min_angstrom, species, reciprocal, hkl[order], vectors[order], correlations[..., order]
     )
     lines = len(_starts(np.linalg.norm(crystal.vectors, axis=1)))
     if lines > MOST_LINES:
@@ -176,7 +176,8 @@ def _cell(frame: Frame, number: int) -> FloatArray:
     """Cell vectors (3, 3) in rows, in angstrom. Raises ForwardError."""
     cell = np.array(frame.cell[:], dtype=np.float64).reshape(3, 3)
     volume = float(np.linalg.det(cell))
-    if not np.isfinite(volume) or abs(volume) < 1e-3 * float(np.abs(cell).max()) ** 3 or not cell.any():
+    edges = float(np.prod(np.linalg.norm(cell, axis=1)))
+    if not np.isfinite(volume) or abs(volume) <= _FLAT * edges:
         raise ForwardError(f"frame {number} has no cell (volume {volume:g} A3); diffraction needs a periodic box")
     if volume < 0.0:
         raise ForwardError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rocksalt.crystals.eos import bulk_modulus_gpa
+from rocksalt.crystals.eos import TEMPERATURE_K, bulk_modulus_gpa
 from rocksalt.crystals.tables import Phase
 from rocksalt.diffraction.forward.axial import trailing
 from rocksalt.diffraction.forward.errors import ForwardError, require, require_angles
@@ -69,6 +69,9 @@ class Powder:
         require("size_angstrom", self.size_angstrom, *SIZE_RANGE_ANGSTROM, _SIZE_SOURCE)
         require("March-Dollase r", self.march_r, *R_RANGE, "beyond, a single crystal is the better model")
         require_axis(self.march_axis)
+        require(
+            "temperature_k", self.temperature_k, *TEMPERATURE_K, "where the Debye model of the crystals' table holds"
+        )
         require("pressure_spread_gpa", self.pressure_spread_gpa, 0.0, 50.0, "a width is not negative")
         salt = isinstance(self.crystal, Phase)
         if salt and (self.a_angstrom is None or not np.isfinite(self.a_angstrom)):
@@ -80,17 +83,18 @@ class Powder:
             )
 
     def families(self, wavelength_angstrom: float, two_theta_max_deg: float) -> Families:
-        """This phase's families up to an angle."""
+        """This phase's families up to an angle. Raises ForwardError."""
         if isinstance(self.crystal, Phase):
-            assert self.a_angstrom is not None  # checked when made
-            return families_of_salt(
-                self.crystal,
-                self.a_angstrom,
-                self.temperature_k,
-                wavelength_angstrom,
-                two_theta_max_deg,
-                self.march_axis,
-            )
+            a = self.a_angstrom
+            assert a is not None  # checked when made
+            try:
+                return families_of_salt(
+                    self.crystal, a, self.temperature_k, wavelength_angstrom, two_theta_max_deg, self.march_axis
+                )
+            except ForwardError:
+                raise
+            except ValueError as error:  # the table's own sentence
+                raise ForwardError(str(error)) from error
         return self.crystal.families(wavelength_angstrom, two_theta_max_deg, self.march_axis)
 
     def pressure_strain(self) -> float:
