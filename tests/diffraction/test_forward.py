@@ -27,6 +27,7 @@ from rocksalt.diffraction.forward.texture import cubic_cos2, march_dollase
 from rocksalt.values import FloatArray
 
 CU = 1.540598
+GAUSS_LEGENDRE = np.polynomial.legendre.leggauss(400)
 TUBE = Instrument(emissions=(Emission(CU),), w=1e-3)
 SYNCHROTRON = Instrument(emissions=(Emission(0.4133),), geometry="ring", w=1e-3)
 NACL = Powder(crystal=phase("NaCl", "B1"), a_angstrom=5.64)
@@ -96,7 +97,7 @@ def test_thompson_cox_hastings_leaves_pure_shapes_alone() -> None:
 
 @given(st.floats(0.1, 5.0))
 def test_march_dollase_is_one_on_average_over_the_sphere(r: float) -> None:
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = GAUSS_LEGENDRE
     assert 0.5 * weights @ march_dollase(nodes**2, r) == pytest.approx(1.0, abs=1e-6)
 
 

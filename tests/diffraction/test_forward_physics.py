@@ -210,6 +210,25 @@ def test_the_mean_shift_by_axial_rays_is_the_mean_over_rays_drawn_one_by_one() -
     assert x @ z / z.sum() - x @ y / y.sum() == pytest.approx(expected, rel=0.01)
 
 
+def test_axial_rays_carry_the_step_of_the_filter_to_smaller_angles() -> None:
+    x = np.linspace(25.0, 31.5, 2001)
+    middles = []
+    for axial in (0.0, 0.03):
+        plain = replace(TUBE, axial=axial)
+        trail = pattern(x, [NACL], replace(plain, continuum=Continuum(0.5))) - pattern(x, [NACL], plain)
+        edge = (x > 30.2) & (x < 31.4)
+        rise = np.maximum(np.gradient(trail[edge], x[edge]), 0.0)
+        middles.append(x[edge] @ rise / rise.sum())
+    # The mean of (sqrt(1 + h^2) - 1) cot 2th over h from 0 to 2 H with weight 2 H - h: H^2 / 3 cot 2th.
+    shift = np.degrees(0.03**2 / 3.0 / np.tan(np.radians(middles[0])))
+    assert middles[0] - middles[1] == pytest.approx(shift, rel=0.25)
+
+
+def test_a_pattern_without_lines_is_its_background_with_axial_divergence_too() -> None:
+    x = np.linspace(2.0, 8.0, 50)
+    np.testing.assert_allclose(pattern(x, [NACL], replace(TUBE, axial=0.03), [7.0]), 7.0)
+
+
 # --- the fast way
 
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rocksalt.diffraction.forward.lineshape import Shape
+from rocksalt.values import FloatArray
 
 # Gauss and Legendre's rule: three points are right to the fifth moment, enough where the trail hides in the width.
 _FEW: Final = np.polynomial.legendre.leggauss(3)
+_SOME: Final = np.polynomial.legendre.leggauss(6)
 _MANY: Final = np.polynomial.legendre.leggauss(12)
 _HIDDEN: Final = 0.25  # of the FWHM
+_Two = tuple[FloatArray, FloatArray]
 
 
 def trailing(shape: Shape, axial: float) -> Shape:
@@ -30,27 +34,36 @@ def trailing(shape: Shape, axial: float) -> Shape:
     return Shape(*(np.concatenate([getattr(part, name) for part in parts]) for name in Shape.__slots__))
 
 
-def _spread(shape: Shape, axial: float, nodes: np.ndarray, weights: np.ndarray) -> Shape:
+def rays(two_theta_deg: FloatArray, axial: float) -> tuple[FloatArray, FloatArray]:
+    """By how much axial rays shift angles (m,), in degrees, and their shares, (k, m) each: for what is no line."""
+    moved, share = _rays(two_theta_deg, axial, *_SOME)
+    return moved.T, share.T
+
+
+def _rays(two_theta_deg: FloatArray, axial: float, nodes: FloatArray, weights: FloatArray) -> _Two:
     h = axial * (nodes + 1.0)
-    angles, arrives = _angles(shape.true_deg, h)
+    angles, arrives = _angles(two_theta_deg, h)
     share = np.where(arrives, weights * (2.0 * axial - h) / ((1.0 + h * h) * np.sin(angles)), 0.0)
-    share /= share.sum(axis=1, keepdims=True)
-    moved = np.degrees(angles) - shape.true_deg[:, None]
+    return np.degrees(angles) - two_theta_deg[:, None], share / share.sum(axis=1, keepdims=True)
+
+
+def _spread(shape: Shape, axial: float, nodes: FloatArray, weights: FloatArray) -> Shape:
+    moved, share = _rays(shape.true_deg, axial, nodes, weights)
     return Shape(
-        np.repeat(shape.true_deg, h.size),
+        np.repeat(shape.true_deg, nodes.size),
         (shape.centre_deg[:, None] + moved).ravel(),
-        np.repeat(shape.fwhm_deg, h.size),
-        np.repeat(shape.mixing, h.size),
+        np.repeat(shape.fwhm_deg, nodes.size),
+        np.repeat(shape.mixing, nodes.size),
         (shape.area[:, None] * share).ravel(),
     )
 
 
-def _angles(two_theta_deg: np.ndarray, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _angles(two_theta_deg: FloatArray, h: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """2phi (m, k) in radians, and which rays arrive: near 0 and 180 deg the cone is narrower than the slit is high."""
     cosine = np.cos(np.radians(two_theta_deg))[:, None] * np.sqrt(1.0 + h * h)
     arrives = np.abs(cosine) < 1.0
     return np.where(arrives, np.arccos(np.where(arrives, cosine, 0.0)), np.radians(two_theta_deg)[:, None]), arrives
 
 
-def _some(shape: Shape, chosen: np.ndarray) -> Shape:
+def _some(shape: Shape, chosen: NDArray[np.bool_]) -> Shape:
     return Shape(*(getattr(shape, name)[chosen] for name in Shape.__slots__))

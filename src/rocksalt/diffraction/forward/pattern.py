@@ -12,10 +12,10 @@ import numpy as np
 
 from rocksalt.crystals.eos import TEMPERATURE_K, bulk_modulus_gpa
 from rocksalt.crystals.tables import Phase
-from rocksalt.diffraction.forward.axial import trailing
+from rocksalt.diffraction.forward.axial import rays, trailing
 from rocksalt.diffraction.forward.errors import ForwardError, require, require_angles
 from rocksalt.diffraction.forward.families import Crystal, Families, families_of_salt
-from rocksalt.diffraction.forward.instrument import Instrument
+from rocksalt.diffraction.forward.instrument import Continuum, Instrument
 from rocksalt.diffraction.forward.lineshape import HIGHEST_DEG, Shape, line_shapes, reach_deg
 from rocksalt.diffraction.forward.profile import pseudo_voigt
 from rocksalt.diffraction.forward.strain import Deviatoric, strain_of_gamma
@@ -120,10 +120,7 @@ def pattern(
             drawn = trailing(shape, instrument.axial) if instrument.axial else shape
             total += drawn.area @ pseudo_voigt(x, drawn.centre_deg, drawn.fwhm_deg, drawn.mixing)
             if number == 0 and instrument.continuum is not None:
-                offset = instrument.offset_deg(x)
-                true = x - offset
-                trail = strength @ instrument.continuum.profile(x, families.d_angstrom, shape.fwhm_deg, offset)
-                total += instrument.lorentz_polarisation(true) * instrument.absorption(true) * trail
+                total += _trail(x, instrument, instrument.continuum, families.d_angstrom, shape.fwhm_deg, strength)
     return total
 
 
@@ -149,6 +146,23 @@ def shapes_of(
         gauss, lorentz, np.asarray(1.0 / powder.size_angstrom), q, q_sigma,
     )  # fmt: skip
     return families, strength, shape
+
+
+def _trail(
+    x: FloatArray, instrument: Instrument, continuum: Continuum, d_angstrom: FloatArray, fwhm: FloatArray,
+    strength: FloatArray,
+) -> FloatArray:  # fmt: skip
+    """What white radiation adds, (n,)."""
+    offset = instrument.offset_deg(x)
+    true = x - offset
+    if instrument.axial:
+        # The ray that reaches x started from an angle that is off by its own shift; the shift varies slowly.
+        trail = np.zeros_like(x)
+        for moved, share in zip(*rays(true, instrument.axial), strict=True):
+            trail += share * (strength @ continuum.profile(x, d_angstrom, fwhm, offset + moved))
+    else:
+        trail = strength @ continuum.profile(x, d_angstrom, fwhm, offset)
+    return np.asarray(instrument.lorentz_polarisation(true) * instrument.absorption(true) * trail)
 
 
 def _strain(powder: Powder, h00: float, hhh: float | None, families: Families) -> FloatArray:
