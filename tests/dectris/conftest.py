@@ -14,7 +14,7 @@ from rocksalt.config.links import Link
 from rocksalt.devices import Settings
 from rocksalt.devices.links import MemoryWires
 from rocksalt.time import ExperimentClock, run_virtual
-from rocksalt.twin.hosting import HttpRequest, HttpResponse
+from rocksalt.twin.wire.hosting import HttpRequest, HttpResponse
 from rocksalt_drivers.dectris_simplon.driver import DectrisSimplon
 from rocksalt_drivers.dectris_simplon.simulator import DectrisSimulator
 

@@ -9,7 +9,7 @@ import pytest
 
 from rocksalt.devices import GarbledReply, LinkLost, Refused
 from rocksalt.devices.stream import Image, SeriesEnd, SeriesStart
-from rocksalt.twin.hosting import HttpResponse
+from rocksalt.twin.wire.hosting import HttpResponse
 from rocksalt_drivers.dectris_simplon.stream import decoder as stream_decoder
 
 from .conftest import SHAPE

@@ -17,7 +17,7 @@ from rocksalt.devices.links import RealWires
 from rocksalt.devices.links.stream import ZmqStream
 from rocksalt.storage.writer import Writer
 from rocksalt.time import ExperimentClock
-from rocksalt.twin.hosting import ServedStream, serve_http
+from rocksalt.twin.wire.hosting import ServedStream, serve_http
 from rocksalt_drivers.dectris_simplon.driver import DectrisSimplon
 from rocksalt_drivers.dectris_simplon.simulator import DectrisSimulator
 from rocksalt_drivers.dectris_simplon.stream import decoder as stream_decoder

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dectris.compression import decompress
 
-from rocksalt.twin.hosting import HttpRequest
+from rocksalt.twin.wire.hosting import HttpRequest
 
 GAP = [4, 5]  # the columns between the two tiles of a detector ten pixels wide
 

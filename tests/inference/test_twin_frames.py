@@ -12,8 +12,8 @@ import pytest
 from rocksalt.diffraction.geometry import Geometry
 from rocksalt.diffraction.integrate import Integrator
 from rocksalt.inference.model import PhysicsModel
-from rocksalt.twin import transformation
-from rocksalt.twin.render import Glimpse
+from rocksalt.twin.picture.render import Glimpse
+from rocksalt.twin.sample import transformation
 from rocksalt.twin.world import world_from_station
 from rocksalt.values import Measured, Observation
 

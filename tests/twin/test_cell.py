@@ -49,8 +49,8 @@ def test_the_sample_does_not_follow_until_friction_is_overcome(make, seed):
     world = make(seed, transition="none")
     world.membrane.ramp(0.0, 20.0, 0.5)
     before = pressure(world, 600.0)
-    gain = 0.055 * world.hidden.gain_relative
-    world.membrane.ramp(600.0, 20.0 - world.hidden.friction_gpa / gain, 0.5)
+    gain = 0.055 * world.hidden.cell.gain_relative
+    world.membrane.ramp(600.0, 20.0 - world.hidden.cell.friction_gpa / gain, 0.5)
     assert pressure(world, 900.0) == pytest.approx(before, abs=1e-4)
     world.membrane.ramp(900.0, 20.0, 0.5)
     assert pressure(world, 1200.0) == pytest.approx(before, abs=1e-4)
@@ -63,7 +63,7 @@ def test_at_the_same_gas_the_sample_is_higher_on_the_way_back(make, seed):
     up = pressure(world, 600.0)
     world.membrane.ramp(600.0, 40.0, 0.5)
     world.membrane.ramp(1200.0, 20.0, 0.5)
-    assert pressure(world, 1800.0) > up + 2.0 * world.hidden.friction_gpa
+    assert pressure(world, 1800.0) > up + 2.0 * world.hidden.cell.friction_gpa
     world.membrane.vent(1800.0, 1.0)
     assert pressure(world, 2400.0) > 0.0
 
@@ -74,7 +74,7 @@ def test_the_load_arrives_late_so_that_settling_shows_in_the_sample_and_not_in_t
     world.advance(20.5)
     assert world.membrane.gas_bar(20.5) == world.membrane.gas_bar(200.0) == 20.0
     arrived, settled = world.state(20.5)[0], pressure(world, 320.0)
-    assert settled - arrived > 0.5 * world.hidden.creep_share * 0.5
+    assert settled - arrived > 0.5 * world.hidden.cell.creep_share * 0.5
     assert pressure(world, 321.0) == pytest.approx(settled, abs=1e-3)
 
 
@@ -109,19 +109,19 @@ def test_the_collapse_takes_pressure_from_the_cell(make, seed):
     assert fraction(staying, 700.0) == 0.0
     lost = staying.state(700.0)[0] - turning.state(700.0)[0]
     assert 0.05 < lost < 0.45
-    assert lost == pytest.approx(turning.hidden.collapse_gpa, rel=0.4)
+    assert lost == pytest.approx(turning.hidden.cell.collapse_gpa, rel=0.4)
 
 
 def test_a_gasket_that_gives_way_loses_pressure_while_the_gas_rises(make):
-    seed = next(s for s in range(200) if (make(s, tier="hostile").hidden.blow_out_bar or 0.0) > 30.0)
+    seed = next(s for s in range(200) if (make(s, tier="hostile").hidden.cell.blow_out_bar or 0.0) > 30.0)
     world = make(seed, tier="hostile", transition="none")
-    arrives_s = world.hidden.blow_out_bar / 0.5
+    arrives_s = world.hidden.cell.blow_out_bar / 0.5
     world.membrane.ramp(0.0, 80.0, 0.5)
     before = pressure(world, arrives_s)
     after = pressure(world, arrives_s + 40.0)
-    assert world.membrane.gas_bar(arrives_s + 40.0) > world.hidden.blow_out_bar
+    assert world.membrane.gas_bar(arrives_s + 40.0) > world.hidden.cell.blow_out_bar
     assert after < 0.4 * before
 
 
 def test_no_clean_gasket_gives_way(make):
-    assert all(make(seed).hidden.blow_out_bar is None for seed in range(20))
+    assert all(make(seed).hidden.cell.blow_out_bar is None for seed in range(20))

@@ -9,7 +9,7 @@ import pytest
 
 from rocksalt.time import Chance
 from rocksalt.twin.departures import draw
-from rocksalt.twin.geometry import Geometry, beam_centre_m, departed, rays, read_poni
+from rocksalt.twin.picture.geometry import Geometry, beam_centre_m, departed, rays, read_poni
 from rocksalt.twin.tiers import tier
 
 
@@ -26,6 +26,6 @@ def test_the_beam_centre_is_where_the_scattering_angle_vanishes_and_tilts_leave_
 def test_departed_geometries_keep_the_beam_within_the_centres_departure(poni: str) -> None:
     nominal = read_poni(poni, (514, 1030))
     for seed in range(20):
-        hidden = draw(tier("clean"), Chance(seed), "draw")
+        hidden = draw(tier("clean"), Chance(seed))
         off = np.subtract(beam_centre_m(departed(nominal, hidden)), beam_centre_m(nominal)) / nominal.pixel_m
-        assert off == pytest.approx((hidden.centre_row_px, hidden.centre_column_px), abs=1e-9)
+        assert off == pytest.approx((hidden.calibration.centre_row_px, hidden.calibration.centre_column_px), abs=1e-9)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rocksalt.crystals import eos, tables
-from rocksalt.twin.geometry import departed, rays
+from rocksalt.twin.picture.geometry import departed, rays
 
 MASKED = 2**32 - 1
 
@@ -21,7 +21,7 @@ MASKED = 2**32 - 1
 def lit(make):
     """A world at rest near 1 GPa with the shutter open; it stays so, whatever is exposed."""
     world = make(11)
-    world.membrane.ramp(0.0, 17.0 / world.hidden.gain_relative, 0.5)
+    world.membrane.ramp(0.0, 17.0 / world.hidden.cell.gain_relative, 0.5)
     world.enclosure.request_shutter(290.0, True)
     world.advance(300.0)
     return world
@@ -79,11 +79,11 @@ def ring_angles(world, image, low, high):
     intensity-weighted centre of the ring between two angles, its sloping background taken off."""
     hidden, nominal = world.hidden, world.nominal
     rows, columns = image.shape
-    y = (np.arange(rows) + 0.5 - hidden.centre_row_px) * nominal.pixel_m - nominal.poni1_m
-    x = (np.arange(columns) + 0.5 - hidden.centre_column_px) * nominal.pixel_m - nominal.poni2_m
-    z = nominal.distance_m * (1.0 + hidden.distance_relative)
+    y = (np.arange(rows) + 0.5 - hidden.calibration.centre_row_px) * nominal.pixel_m - nominal.poni1_m
+    x = (np.arange(columns) + 0.5 - hidden.calibration.centre_column_px) * nominal.pixel_m - nominal.poni2_m
+    z = nominal.distance_m * (1.0 + hidden.calibration.distance_relative)
     grid = np.stack(np.broadcast_arrays(y[:, None], x[None, :], z), axis=-1)
-    t1, t2 = nominal.rot1_rad + hidden.tilt1_rad, nominal.rot2_rad + hidden.tilt2_rad
+    t1, t2 = nominal.rot1_rad + hidden.calibration.tilt1_rad, nominal.rot2_rad + hidden.calibration.tilt2_rad
     # First about the slow axis, which turns the fast one towards the beam, then about the fast axis.
     about_slow = np.array([[1, 0, 0], [0, np.cos(t1), np.sin(t1)], [0, -np.sin(t1), np.cos(t1)]])
     about_fast = np.array([[np.cos(t2), 0, -np.sin(t2)], [0, 1, 0], [np.sin(t2), 0, np.cos(t2)]])
@@ -106,7 +106,7 @@ def test_rings_lie_where_the_departed_geometry_and_the_table_put_them(lit):
     pressure = lit.state(lit.now_s)[0]
     assert 0.7 < pressure < 1.3
     a = eos.cell_angstrom(tables.phase("KBr", "B1"), pressure)
-    wavelength = 0.4133 * (1.0 + lit.hidden.wavelength_relative)
+    wavelength = 0.4133 * (1.0 + lit.hidden.beam.wavelength_relative)
     for square in (4, 8):
         expected = 2.0 * np.degrees(np.arcsin(wavelength * np.sqrt(square) / (2.0 * a)))
         found = ring_angles(lit, image, expected - 0.3, expected + 0.3)

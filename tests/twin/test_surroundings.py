@@ -64,7 +64,7 @@ def test_dose_counts_while_the_shutter_is_open_and_nobody_exposes(make):
 
 
 def test_the_true_flux_is_not_the_station_files(make):
-    assert len({make(seed).hidden.flux_relative for seed in range(5)}) == 5
+    assert len({make(seed).hidden.beam.flux_relative for seed in range(5)}) == 5
 
 
 def test_the_heater_reaches_its_setpoint_along_the_ramp_and_lets_go(make):

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from rocksalt.time import Chance
-from rocksalt.twin import departures
-from rocksalt.twin.tiers import CLEAN, TIERS
-from rocksalt.twin.transformation import BINS, Law, Transformation, spread
+from rocksalt.twin import departures, tiers
+from rocksalt.twin.sample.transformation import BINS, Law, Transformation, spread
 
 
 def slow_ramp(world, gpa_per_min=0.1, until_s=3000.0):
     """A ramp of the load at this rate; gives back the world when half has transformed."""
-    rate = gpa_per_min / 60.0 / (0.055 * world.hidden.gain_relative)
+    rate = gpa_per_min / 60.0 / (0.055 * world.hidden.cell.gain_relative)
     world.membrane.ramp(0.0, 138.0, rate)
     at_s = 0.0
     while world.transition_gpa[1] is None and at_s < until_s:
@@ -26,12 +25,12 @@ def slow_ramp(world, gpa_per_min=0.1, until_s=3000.0):
 def test_a_slow_ramp_crosses_half_where_it_was_drawn(make, seed):
     world = slow_ramp(make(seed))
     onset, p50 = world.transition_gpa
-    assert p50 == pytest.approx(world.hidden.p50_gpa, abs=0.05)
+    assert p50 == pytest.approx(world.hidden.sample.p50_gpa, abs=0.05)
     assert p50 - 0.25 < onset < p50
 
 
 def test_the_drawn_pressures_are_spread_over_the_range():
-    drawn = np.sort([departures.draw(CLEAN, Chance(seed), "draw").p50_gpa for seed in range(400)])
+    drawn = np.sort([departures.draw(tiers.tier("clean"), Chance(seed)).sample.p50_gpa for seed in range(400)])
     expected = 1.3 + 1.3 * (np.arange(400) + 0.5) / 400
     # Kolmogorov-Smirnov at 1 % for n = 400: 1.63 / sqrt(400) of the range.
     assert np.abs(drawn - expected).max() < 1.3 * 1.63 / 20.0
@@ -51,7 +50,7 @@ def test_both_phases_are_seen_together_at_realistic_steps(make):
     for seed in range(4):
         world = make(seed)
         at_s, bar, seen = 0.0, 0.0, []
-        step = 0.1 / (0.055 * world.hidden.gain_relative)
+        step = 0.1 / (0.055 * world.hidden.cell.gain_relative)
         while not seen or seen[-1] < 0.98:
             bar += step
             world.membrane.ramp(at_s, bar, 0.5)
@@ -98,10 +97,15 @@ def test_growth_at_constant_pressure_is_avramis_in_one_step_or_in_many():
     assert bit_by_bit.transformed == pytest.approx(at_once.transformed, rel=1e-9)
 
 
-@pytest.mark.parametrize("tier", sorted(TIERS))
+@pytest.mark.parametrize("tier", tiers.TIERS)
 def test_departures_stay_in_their_tier_and_are_the_seeds_own(tier):
-    first = departures.draw(TIERS[tier], Chance(7), "draw")
-    assert first == departures.draw(TIERS[tier], Chance(7), "draw")
-    assert first != departures.draw(TIERS[tier], Chance(8), "draw")
-    assert abs(first.eos_b1_gpa) <= TIERS[tier].eos_limit_gpa
-    assert TIERS[tier].gradient_gpa[0] <= first.gradient_gpa <= TIERS[tier].gradient_gpa[1]
+    wanted = tiers.tier(tier)
+    first = departures.draw(wanted, Chance(7))
+    assert first == departures.draw(wanted, Chance(7))
+    assert first != departures.draw(wanted, Chance(8))
+    for section, spans in wanted.sections.items():
+        for name, span in spans.items():
+            low, high = span if isinstance(span, tuple) else (-2.0 * span, 2.0 * span)
+            assert low <= getattr(getattr(first, section), name) <= high, (section, name)
+    for structure in ("B1", "B2"):
+        assert abs(first.sample.eos_error_gpa(structure)) <= first.sample.eos_limit_gpa

@@ -16,7 +16,7 @@ import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.twin.hosting import HttpRequest, HttpResponse
+from rocksalt.twin.wire.hosting import HttpRequest, HttpResponse
 from rocksalt_drivers.dectris_simplon import simulator_keys as keys
 from rocksalt_drivers.dectris_simplon import simulator_stream as messages
 from rocksalt_drivers.dectris_simplon.simulator_keys import READOUT_S, VERSION, Item

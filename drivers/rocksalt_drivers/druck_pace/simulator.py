@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from rocksalt.time import Clock
-from rocksalt.twin.lines import LineSimulator, replies
+from rocksalt.twin.wire.lines import LineSimulator, replies
 
 BAR_IN = {
     "MPA": 10.0, "BAR": 1.0, "MBAR": 1e-3, "KPA": 1e-2, "PA": 1e-5, "HPA": 1e-3, "PSI": 0.0689475729,

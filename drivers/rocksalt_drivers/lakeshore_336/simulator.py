@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from rocksalt.time import Clock
-from rocksalt.twin.lines import LineSimulator, replies
+from rocksalt.twin.wire.lines import LineSimulator, replies
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(E[+-]?\d+)?", re.IGNORECASE)
 COMMAND_ERROR, EXECUTION_ERROR, POWER_ON = 32, 16, 128

@@ -17,7 +17,7 @@ from rocksalt.config.errors import ConfigError
 from rocksalt.config.source import Read
 from rocksalt.config.station import Station
 from rocksalt.time import Clock, Node
-from rocksalt.twin.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
+from rocksalt.twin.wire.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
 from rocksalt.twin.world import World, world_from_station
 
 

@@ -1,38 +1,36 @@
 """What this twin hides: how its sample, cell, beam and detector differ from the tables and files that the model reads.
 
-All is drawn from the twin seed at the beginning, each number from a stream of its own, and told in the truth file.
+All is drawn from the twin seed at the beginning, each number from a stream of its own, and told in the truth file. What
+each is drawn from is written in `tiers.toml`, a section for each class here, a line for each of its fields.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final
-
-import numpy as np
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import sqrt
+from typing import Any, Final, TypeVar
 
 from rocksalt.time import Chance
-from rocksalt.twin.tiers import Range, Tier
+from rocksalt.twin import tiers
 
-TRANSITION_GPA: Final[Range] = (1.3, 2.6)
+TRANSITION_GPA: Final = (1.3, 2.6)
 """The drawn P50 is uniform over this range. KBr's own is 1.75-1.8 (Pistorius 1965): a model that only remembers the
 literature must not pass."""
 
-BLOW_OUT_BAR: Final[Range] = (15.0, 80.0)
-
 
 @dataclass(frozen=True, slots=True)
-class Departures:
-    """One draw. GPa at the sample, angstrom, metre, radian, pixels, as the names say.
+class CellDepartures:
+    """From gas to sample. GPa at the sample.
 
-    eos_b1_gpa, eos_b2_gpa   by how much the true pressure of the volume that the table calls 2 GPa is higher
-    k0p_b1, k0p_b2           shift of K0', anticorrelated with K0 through the condition above
-    blow_out_bar             gas pressure at which the gasket gives way; None where it never does
-    p50_gpa                  what a slow ramp (0.1 GPa/min) crosses half B2 at; None where the salt never transforms
-    fibre                    March-Dollase parameter of a (100) fibre along the load axis; in_plane its lopsidedness
-    line_intensity           half-width of the factors on each line's intensity, which have streams of their own
+    gain_relative    what a bar gives, relative to the station's prior; it falls by `stiffening` towards 150 bar
+    grip             share of the pressure that friction adds on the way back: the gasket has flowed
+    stick_slip_gpa   longest slip of the piston; creep_share of each arrives late, within creep_s
+    collapse_gpa     pressure lost to a whole transformation
+    blow_out_*       the gasket gives way at blow_out_at_bar where luck (0 to 1) is below the tier's share
+    gradient_gpa     one sigma of the local pressures, leaning by gradient_skew
     """
 
-    p50_gpa: float | None
     gain_relative: float
     stiffening: float
     offset_gpa: float
@@ -43,18 +41,45 @@ class Departures:
     creep_s: float
     collapse_gpa: float
     supply_bar: float
-    blow_out_bar: float | None
     leak_bar_per_min: float
+    blow_out_share: float
+    blow_out_luck: float
+    blow_out_at_bar: float
     gradient_gpa: float
     gradient_skew: float
+
+    @property
+    def blow_out_bar(self) -> float | None:
+        """Gas pressure at which the gasket gives way; None where it never does."""
+        return self.blow_out_at_bar if self.blow_out_luck < self.blow_out_share else None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleDepartures:
+    """The sample's own.
+
+    p50_place        where in TRANSITION_GPA a slow ramp (0.1 GPa/min) crosses half B2, 0 to 1
+    barrier_gpa      one sigma of the local transition pressures; p0, tau0, avrami, dead_band: see transformation.Law
+    deviatoric_gpa   the uniaxial stress t of Singh (1998)
+    eos_*_gpa        by how much the true pressure of the volume that the table calls 2 GPa is higher: half of the error
+                     is common to both phases, which come from one laboratory; within +- eos_limit_gpa
+    k0p_*            shift of K0', anticorrelated with K0 through the condition above
+    grains_per_deg   diffracting grains a degree of ring at multiplicity 12, with log-normal power and a mosaic's width
+    fibre_*          March-Dollase parameter of a (100) fibre along the load axis; in_plane its lopsidedness
+    line_intensity   half-width of the factors on each line's intensity, which have streams of their own
+    """
+
+    p50_place: float
     barrier_gpa: float
     p0_gpa: float
     tau0_s: float
     avrami: float
     dead_band_gpa: float
     deviatoric_gpa: float
-    eos_b1_gpa: float
-    eos_b2_gpa: float
+    eos_common_gpa: float
+    eos_own_b1_gpa: float
+    eos_own_b2_gpa: float
+    eos_limit_gpa: float
     k0p_b1: float
     k0p_b2: float
     grains_per_deg: float
@@ -65,20 +90,61 @@ class Departures:
     in_plane: float
     in_plane_axis_rad: float
     line_intensity: float
+    debye_waller_a2: float
+    crystallite_a: float
+    microstrain: float
+
+    @property
+    def p50_gpa(self) -> float:
+        """Where a slow ramp crosses half B2, if the sample transforms at all."""
+        low, high = TRANSITION_GPA
+        return low + self.p50_place * (high - low)
+
+    def eos_error_gpa(self, structure: str) -> float:
+        """Error of the table's pressures of "B1" or "B2" near 2 GPa."""
+        own = self.eos_own_b1_gpa if structure == "B1" else self.eos_own_b2_gpa
+        return min(max(sqrt(0.5) * (self.eos_common_gpa + own), -self.eos_limit_gpa), self.eos_limit_gpa)
+
+
+@dataclass(frozen=True, slots=True)
+class BeamDepartures:
+    """Flux and wavelength relative to the station file's; the flux ripples with an amplitude and a period."""
+
     flux_relative: float
     wavelength_relative: float
+    ripple: float
+    ripple_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationDepartures:
+    """Where the detector stands, against its calibration."""
+
     distance_relative: float
     centre_row_px: float
     centre_column_px: float
     tilt1_rad: float
     tilt2_rad: float
-    debye_waller_a2: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDepartures:
+    """The instrument's line: width, tail (0 Gaussian to Lorentzian and beyond), and how lopsided."""
+
     width_deg: float
     tail: float
     asymmetry: float
-    crystallite_a: float
-    microstrain: float
-    gain_pixel: float
+
+
+@dataclass(frozen=True, slots=True)
+class SceneDepartures:
+    """All on the image that isn't the sample.
+
+    contrast            the strongest line of B1 at 1 GPa, above the background next to it, relative to it
+    background_per_s    counts a second and pixel where Compton scattering has its shoulder
+    gasket              brightness of the gasket's rings, relative to the background; its grains, its strain
+    """
+
     contrast: float
     background_per_s: float
     compton_centre_deg: float
@@ -87,96 +153,122 @@ class Departures:
     gasket_grains_per_deg: float
     gasket_strain: float
     diamond_spots: int
-    beam_ripple: float
-    beam_ripple_s: float
-    ambient_k: float
+
+
+@dataclass(frozen=True, slots=True)
+class SensorDepartures:
+    """The sensor: one sigma of its pixels' gain, pixels it knows to be dead, hot ones it doesn't know."""
+
+    gain_pixel: float
     dead_pixels: int
     hot_unmasked: int
+
+
+@dataclass(frozen=True, slots=True)
+class SurroundingsDepartures:
+    """ambient_k: the room above 298 K."""
+
+    ambient_k: float
+
+
+@dataclass(frozen=True, slots=True)
+class MicroscopeDepartures:
+    """What grows in the crystal where a microscope looks, and the microscope.
+
+    colloid_arrangement  0 Poisson, 1 Thomas, 2 hard core; loop_arrangement likewise
+    *_radius_um          medians of log-normal radii, *_sigma_ln their widths; specks are what decorates a loop
+    cluster_*            of Thomas arrangements; loops' clusters are wider by loop_cluster_ratio, their parents fewer by
+                         its cube
+    *_core_um            least distances of hard-core arrangements
+    loop_110_share       of the loops lie on {110}, the others on {100}
+    speck_apart_um       between two specks of a loop
+    magnification_relative, rotation_deg   of the image, against what the experimenter believes
+    focus_*, stage_*     where the focus stands when its scale says 0, and how far it and the stage wander
+    lamp_*               brightness against the nominal one, and its slow ripple
+    vignetting, uneven   light lost in the corners, and the slope of the light across the field
+    *_dust, bubbles, scratches, steps   numbers in the field: on the sensor, on the crystal's faces, in it
+    """
+
+    colloid_arrangement: int
+    colloid_radius_um: float
+    colloid_sigma_ln: float
+    colloid_core_um: float
+    cluster_um: float
+    cluster_per_um3: float
+    loop_arrangement: int
+    loop_radius_um: float
+    loop_sigma_ln: float
+    loop_core_um: float
+    loop_cluster_ratio: float
+    loop_110_share: float
+    speck_radius_um: float
+    speck_apart_um: float
+    magnification_relative: float
+    rotation_deg: float
+    focus_error_um: float
+    focus_wander_um: float
+    stage_wander_um: float
+    lamp_relative: float
+    lamp_ripple: float
+    vignetting: float
+    uneven: float
+    read_noise_e: float
+    gain_pixel: float
+    hot_pixels: int
+    sensor_dust: int
+    crystal_dust: int
+    bubbles: int
+    scratches: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """One draw. Angstrom, metre, radian, pixels, as the names say."""
+
+    cell: CellDepartures
+    sample: SampleDepartures
+    beam: BeamDepartures
+    calibration: CalibrationDepartures
+    profile: ProfileDepartures
+    scene: SceneDepartures
+    sensor: SensorDepartures
+    surroundings: SurroundingsDepartures
+    microscope: MicroscopeDepartures
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, for the truth file."""
         return asdict(self)
 
 
-def draw(tier: Tier, chance: Chance, transition: str) -> Departures:
-    """The departures of this seed in this tier; transition is "draw" or "none"."""
+def draw(tier: tiers.Tier, chance: Chance) -> Departures:
+    """The departures of this seed in this tier."""
 
-    def stream(name: str) -> np.random.Generator:
-        # One stream a name, so that a departure that is added later leaves the others where they were.
-        return chance.stream(f"departure.{name}")
+    def section(name: str, kind: type[_Section]) -> _Section:
+        return _drawn(kind, name, tier.sections[name], chance)
 
-    def uniform(name: str, span: Range) -> float:
-        return float(stream(name).uniform(*span))
-
-    def normal(name: str, sigma: float) -> float:
-        return float(np.clip(stream(name).standard_normal(), -2.0, 2.0)) * sigma
-
-    def whole(name: str, span: tuple[int, int]) -> int:
-        return int(stream(name).integers(span[0], span[1] + 1))
-
-    # The two equations of state come from the same laboratory and marker: half of the error is common.
-    common = normal("eos", tier.eos_sigma_gpa)
-    own_b1, own_b2 = normal("eos.b1", tier.eos_sigma_gpa), normal("eos.b2", tier.eos_sigma_gpa)
-    limit = tier.eos_limit_gpa
     return Departures(
-        p50_gpa=uniform("p50", TRANSITION_GPA) if transition == "draw" else None,
-        gain_relative=uniform("gain", tier.gain_relative),
-        stiffening=uniform("stiffening", (0.0, 0.15)),
-        offset_gpa=uniform("offset", tier.offset_gpa),
-        friction_gpa=uniform("friction", tier.friction_gpa),
-        grip=uniform("grip", (0.05, 0.15)),
-        stick_slip_gpa=tier.stick_slip_gpa,
-        creep_share=uniform("creep_share", tier.creep_share),
-        creep_s=uniform("creep", tier.creep_s),
-        collapse_gpa=uniform("collapse", tier.collapse_gpa),
-        supply_bar=uniform("supply", tier.supply_bar),
-        blow_out_bar=uniform("blow_out.at", BLOW_OUT_BAR) if uniform("blow_out", (0.0, 1.0)) < tier.blow_out else None,
-        leak_bar_per_min=uniform("leak", (0.002, 0.02)),
-        gradient_gpa=uniform("gradient", tier.gradient_gpa),
-        gradient_skew=uniform("gradient_skew", (-0.5, 0.5)),
-        barrier_gpa=uniform("barrier", tier.barrier_gpa),
-        p0_gpa=uniform("p0", tier.p0_gpa),
-        tau0_s=uniform("tau0", tier.tau0_s),
-        avrami=uniform("avrami", (1.5, 2.5)),
-        dead_band_gpa=uniform("dead_band", tier.dead_band_gpa),
-        deviatoric_gpa=uniform("deviatoric", tier.deviatoric_gpa),
-        eos_b1_gpa=float(np.clip(0.5**0.5 * (common + own_b1), -limit, limit)),
-        eos_b2_gpa=float(np.clip(0.5**0.5 * (common + own_b2), -limit, limit)),
-        k0p_b1=normal("k0p.b1", 0.12),
-        k0p_b2=normal("k0p.b2", 0.08),
-        grains_per_deg=uniform("grains", tier.grains_per_deg),
-        grain_sigma_ln=uniform("grain_sigma", tier.grain_sigma_ln),
-        mosaic_deg=uniform("mosaic", tier.mosaic_deg),
-        fibre_b1=uniform("fibre.b1", tier.fibre),
-        fibre_b2=uniform("fibre.b2", tier.fibre),
-        in_plane=uniform("in_plane", tier.in_plane),
-        in_plane_axis_rad=uniform("in_plane_axis", (0.0, float(np.pi))),
-        line_intensity=tier.line_intensity,
-        flux_relative=uniform("flux", tier.flux_relative),
-        wavelength_relative=normal("wavelength", tier.wavelength_relative),
-        distance_relative=normal("distance", tier.distance_relative),
-        centre_row_px=normal("centre.row", tier.centre_px),
-        centre_column_px=normal("centre.column", tier.centre_px),
-        tilt1_rad=normal("tilt.1", tier.tilt_rad),
-        tilt2_rad=normal("tilt.2", tier.tilt_rad),
-        debye_waller_a2=normal("debye_waller", tier.debye_waller_a2),
-        width_deg=uniform("width", tier.width_deg),
-        tail=uniform("tail", tier.tail),
-        asymmetry=uniform("asymmetry", tier.asymmetry),
-        crystallite_a=uniform("crystallite", (700.0, 2500.0)),
-        microstrain=uniform("microstrain", (1e-4, 6e-4)),
-        gain_pixel=tier.gain_pixel,
-        contrast=uniform("contrast", tier.contrast),
-        background_per_s=uniform("background", tier.background_per_s),
-        compton_centre_deg=uniform("compton_centre", (12.0, 15.0)),
-        air=uniform("air", (0.5, 1.5)),
-        gasket=uniform("gasket", tier.gasket),
-        gasket_grains_per_deg=uniform("gasket_grains", tier.gasket_grains_per_deg),
-        gasket_strain=uniform("gasket_strain", (0.0, 4e-3)),
-        diamond_spots=whole("diamond_spots", tier.diamond_spots),
-        beam_ripple=uniform("beam_ripple", tier.beam_ripple),
-        beam_ripple_s=uniform("beam_ripple_period", (20.0, 120.0)),
-        ambient_k=298.0 + normal("ambient", 0.7),
-        dead_pixels=whole("dead_pixels", tier.dead_pixels),
-        hot_unmasked=whole("hot_unmasked", tier.hot_unmasked),
+        section("cell", CellDepartures),
+        section("sample", SampleDepartures),
+        section("beam", BeamDepartures),
+        section("calibration", CalibrationDepartures),
+        section("profile", ProfileDepartures),
+        section("scene", SceneDepartures),
+        section("sensor", SensorDepartures),
+        section("surroundings", SurroundingsDepartures),
+        section("microscope", MicroscopeDepartures),
     )
+
+
+_Section = TypeVar("_Section")
+
+
+def _drawn(kind: type[_Section], section: str, spans: Mapping[str, tiers.Span], chance: Chance) -> _Section:
+    """One section. Raises ValueError where the table and the class don't name the same departures."""
+    whole = {field.name: field.type in (int, "int") for field in fields(kind)}  # type: ignore[arg-type]
+    if different := sorted(whole.keys() ^ spans.keys()):
+        raise ValueError(f"tiers.toml [{section}] and {kind.__name__} differ in {', '.join(different)}")
+    # One stream a name, so that a departure that is added later leaves the others where they were.
+    return kind(**{
+        name: tiers.draw(spans[name], chance.stream(f"departure.{section}.{name}"), whole=whole[name]) for name in whole
+    })  # fmt: skip

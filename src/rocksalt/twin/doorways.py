@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.twin.render import Renderer
+from rocksalt.twin.picture.render import Renderer
 
 if TYPE_CHECKING:
     from rocksalt.twin.world import World

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from math import ceil, inf, pi, sin
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any, Final
 
 from rocksalt.crystals import absorption
 from rocksalt.time import Chance
-from rocksalt.twin import departures, doors, doorways, transformation
-from rocksalt.twin.cell import Cell, Gas
-from rocksalt.twin.geometry import Geometry, read_poni
-from rocksalt.twin.lattice import Lattice, Shrinkage
-from rocksalt.twin.render import Glimpse, Renderer
-from rocksalt.twin.surroundings import Hutch, Oven
+from rocksalt.twin import departures, doors, doorways
+from rocksalt.twin.cell.gas import Gas
+from rocksalt.twin.cell.piston import Cell
+from rocksalt.twin.picture.geometry import Geometry, read_poni
+from rocksalt.twin.picture.render import Glimpse, Renderer
+from rocksalt.twin.sample import transformation
+from rocksalt.twin.sample.lattice import Lattice, Shrinkage
+from rocksalt.twin.surroundings.hutch import Hutch
+from rocksalt.twin.surroundings.oven import Oven
 from rocksalt.twin.tiers import Tier, tier
 from rocksalt.twin.truth import Truth
 from rocksalt.values import FloatArray
@@ -35,6 +39,7 @@ _BLUR_GPA: Final = 0.004
 _BLUR_SHARE: Final = 0.004
 _MOST_PARTS: Final = 8
 _FLUX_OF_TIERS: Final = 2.0e9
+_ROOM_K: Final = 298.0
 _KEV_ANGSTROM: Final = 12.398419843
 
 
@@ -71,24 +76,25 @@ class World:
         if transition not in ("draw", "none"):
             raise ValueError(f"[twin] transition = {transition!r}: it is draw or none")
         self.chance = Chance(twin_seed)
-        self.hidden = hidden = departures.draw(tier, self.chance, transition)
-        real_angstrom = nominal.wavelength_angstrom * (1.0 + hidden.wavelength_relative)
+        self.hidden = hidden = departures.draw(tier, self.chance)
+        real_angstrom = nominal.wavelength_angstrom * (1.0 + hidden.beam.wavelength_relative)
         lattices = (
             Lattice(sample, "B1", hidden, self.chance, real_angstrom),
             Lattice(sample, "B2", hidden, self.chance, real_angstrom),
         )
         self._shrinkage = Shrinkage(*lattices)
-        shares = transformation.spread(hidden.gradient_gpa, hidden.gradient_skew, hidden.barrier_gpa)
-        self.gas = Gas(hidden.supply_bar, hidden.leak_bar_per_min)
+        shares = transformation.spread(hidden.cell.gradient_gpa, hidden.cell.gradient_skew, hidden.sample.barrier_gpa)
+        self.gas = Gas(hidden.cell.supply_bar, hidden.cell.leak_bar_per_min)
         self.hutch = Hutch()
-        self.oven = Oven(hidden.ambient_k)
-        self.cell = Cell(hidden, gpa_per_bar, self.chance, transformation.Transformation(_law(hidden, shares), shares))
+        self.oven = Oven(_ROOM_K + hidden.surroundings.ambient_k)
+        law = _law(hidden, shares, transforms=transition == "draw")
+        self.cell = Cell(hidden, gpa_per_bar, self.chance, transformation.Transformation(law, shares))
         self.nominal = nominal
         self._make_renderer = partial(
             Renderer, nominal, hidden, lattices, shares, polarisation, 1e6 * thickness_m, self.chance
         )
         self._dose_gy_per_s = absorption.dose_rate_gy_per_s(
-            sample, flux_ph_per_s * hidden.flux_relative, _KEV_ANGSTROM / real_angstrom,
+            sample, flux_ph_per_s * hidden.beam.flux_relative, _KEV_ANGSTROM / real_angstrom,
             beam_size_m=size_m, thickness_m=thickness_m,
         )  # fmt: skip
         self._brightness = flux_ph_per_s / _FLUX_OF_TIERS
@@ -218,7 +224,7 @@ class World:
         return self.oven.sample_k(max(at_s, self.oven.since_s))
 
     def _ripple(self, at_s: float) -> float:
-        return 1.0 + self.hidden.beam_ripple * sin(2.0 * pi * at_s / self.hidden.beam_ripple_s + self._phase)
+        return 1.0 + self.hidden.beam.ripple * sin(2.0 * pi * at_s / self.hidden.beam.ripple_s + self._phase)
 
     # --- truth --------------------------------------------------------------------------------------------------------
 
@@ -265,13 +271,13 @@ class World:
             self._truth.close()
 
 
-def _law(hidden: departures.Departures, shares: transformation.Spread) -> transformation.Law:
-    p50 = inf if hidden.p50_gpa is None else hidden.p50_gpa
-    law = transformation.Law(p50, -inf, hidden.tau0_s, hidden.p0_gpa, hidden.avrami)
-    if hidden.p50_gpa is None:
+def _law(hidden: departures.Departures, shares: transformation.Spread, *, transforms: bool) -> transformation.Law:
+    sample = hidden.sample
+    law = transformation.Law(inf, -inf, sample.tau0_s, sample.p0_gpa, sample.avrami)
+    if not transforms:
         return law
-    forward = transformation.forward_for_p50(law, shares, hidden.p50_gpa, hidden.collapse_gpa)
-    return transformation.Law(forward, forward - hidden.dead_band_gpa, hidden.tau0_s, hidden.p0_gpa, hidden.avrami)
+    forward = transformation.forward_for_p50(law, shares, sample.p50_gpa, hidden.cell.collapse_gpa)
+    return replace(law, forward_gpa=forward, reverse_gpa=forward - sample.dead_band_gpa)
 
 
 def _crossing(level: float, before: float, after: float, pressure_before: float, pressure_after: float) -> float:

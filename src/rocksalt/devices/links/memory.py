@@ -1,6 +1,6 @@
 """Links that never leave the process: the same bytes, handed over at once. For virtual time and for tests.
 
-The other side is a simulator as `rocksalt.twin.hosting` describes it; the two rooms know each other by shape alone.
+The other side is a simulator as `rocksalt.twin.wire.hosting` describes it; the rooms know each other by shape alone.
 """
 
 from __future__ import annotations

@@ -69,16 +69,16 @@ def departed(nominal: Geometry, hidden: Departures) -> Geometry:
     """
     turned = replace(
         nominal,
-        distance_m=nominal.distance_m * (1.0 + hidden.distance_relative),
-        rot1_rad=nominal.rot1_rad + hidden.tilt1_rad,
-        rot2_rad=nominal.rot2_rad + hidden.tilt2_rad,
-        wavelength_angstrom=nominal.wavelength_angstrom * (1.0 + hidden.wavelength_relative),
+        distance_m=nominal.distance_m * (1.0 + hidden.calibration.distance_relative),
+        rot1_rad=nominal.rot1_rad + hidden.calibration.tilt1_rad,
+        rot2_rad=nominal.rot2_rad + hidden.calibration.tilt2_rad,
+        wavelength_angstrom=nominal.wavelength_angstrom * (1.0 + hidden.beam.wavelength_relative),
     )
     (row, column), (off_row, off_column) = beam_centre_m(nominal), beam_centre_m(turned)
     return replace(
         turned,
-        poni1_m=nominal.poni1_m + row - off_row + hidden.centre_row_px * nominal.pixel_m,
-        poni2_m=nominal.poni2_m + column - off_column + hidden.centre_column_px * nominal.pixel_m,
+        poni1_m=nominal.poni1_m + row - off_row + hidden.calibration.centre_row_px * nominal.pixel_m,
+        poni2_m=nominal.poni2_m + column - off_column + hidden.calibration.centre_column_px * nominal.pixel_m,
     )
 
 

@@ -42,10 +42,10 @@ class Lattice:
     def __init__(self, salt: str, name: str, hidden: Departures, chance: Chance, wavelength_angstrom: float) -> None:
         self.name = name
         self._wavelength = wavelength_angstrom
-        self._deviatoric = hidden.deviatoric_gpa
+        self._deviatoric = hidden.sample.deviatoric_gpa
         known = tables.phase(salt, "B1" if name == "B1" else "B2")
-        error, shift = (hidden.eos_b1_gpa, hidden.k0p_b1) if name == "B1" else (hidden.eos_b2_gpa, hidden.k0p_b2)
-        phase = departed_phase(known, error, shift)
+        shift = hidden.sample.k0p_b1 if name == "B1" else hidden.sample.k0p_b2
+        phase = departed_phase(known, hidden.sample.eos_error_gpa(name), shift)
         self.volumes: FloatArray = np.array([eos.volume_a3(phase, _GRID_GPA, kelvin) for kelvin in _TEMPERATURES_K])
         self.cells_per_formula = 1.0 / known.z
         found = [
@@ -59,9 +59,9 @@ class Lattice:
         )
         self._root = np.sqrt([r.square for r in self.reflections])
         self._multiplicity = np.array([r.multiplicity for r in self.reflections], dtype=np.float64)
-        factors = 1.0 + hidden.line_intensity * chance.stream(f"lines.{name}").uniform(-1.0, 1.0, count)
+        factors = 1.0 + hidden.sample.line_intensity * chance.stream(f"lines.{name}").uniform(-1.0, 1.0, count)
         self._f2 = np.array([lines.f2[:count] for lines in found]) * factors
-        self._extra_b_a2 = hidden.debye_waller_a2
+        self._extra_b_a2 = hidden.sample.debye_waller_a2
         c, slope = _ELASTIC[name]
         self._q = np.array(
             [

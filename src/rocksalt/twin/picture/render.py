@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rocksalt.time import Chance
-from rocksalt.twin import grains, scene
 from rocksalt.twin.departures import Departures
-from rocksalt.twin.geometry import Geometry, departed, rays
-from rocksalt.twin.lattice import Lattice
-from rocksalt.twin.transformation import Spread, gradient_scale
+from rocksalt.twin.picture import grains, scene
+from rocksalt.twin.picture.geometry import Geometry, departed, rays
+from rocksalt.twin.sample.lattice import Lattice
+from rocksalt.twin.sample.transformation import Spread, gradient_scale
 from rocksalt.values import FloatArray
 
 MASKED: Final = np.uint32(2**32 - 1)
@@ -66,11 +66,12 @@ class Renderer:
         self._azimuth_bin = grains.bin_of(seen_by.azimuth_rad.ravel()[self._order]).astype(np.int16)
         self._seen: Float32 = parts.seen.ravel()[self._order].astype(np.float32)
         self._static: FloatArray = parts.rate_per_s.ravel()[self._order]
+        grained = hidden.sample
         self._rings = {
             (phase.name, number): grains.Ring(
                 chance.stream(f"grains.{phase.name}", number),
-                hidden.grains_per_deg * line.multiplicity / 12.0, hidden.grain_sigma_ln, hidden.mosaic_deg,
-                grains.in_plane_texture(hidden.in_plane, hidden.in_plane_axis_rad + 0.4 * number),
+                grained.grains_per_deg * line.multiplicity / 12.0, grained.grain_sigma_ln, grained.mosaic_deg,
+                grains.in_plane_texture(grained.in_plane, grained.in_plane_axis_rad + 0.4 * number),
             )
             for phase in lattices
             for number, line in enumerate(phase.reflections)
@@ -84,7 +85,7 @@ class Renderer:
                     )
                 ]
             )
-            for phase, ratio in zip(lattices, (hidden.fibre_b1, hidden.fibre_b2), strict=True)
+            for phase, ratio in zip(lattices, (hidden.sample.fibre_b1, hidden.sample.fibre_b2), strict=True)
         }
         # The strongest line of B1 stands `contrast` times above its background, for 30 um of salt.
         b1 = lattices[0]
@@ -92,7 +93,7 @@ class Renderer:
         strongest = int(np.argmax(power))
         angle = b1.two_theta_deg(np.array([_ANCHOR_GPA]), 300.0)[0][strongest : strongest + 1]
         height = float(self._profile(angle, angle, np.ones(1))[0])
-        wanted = hidden.contrast * float(scene.background(angle, hidden)[0])
+        wanted = hidden.scene.contrast * float(scene.background(angle, hidden)[0])
         self._scale = wanted / (power[strongest] * height) * thickness_um / 30.0
 
     @staticmethod
@@ -159,10 +160,10 @@ class Renderer:
         Width: instrument, crystallites (Scherrer) and microstrain, added in squares."""
         hidden = self._hidden
         theta = np.radians(float(centres_deg.mean()) / 2.0)
-        size = np.degrees(0.9 * self.geometry.wavelength_angstrom / (hidden.crystallite_a * np.cos(theta)))
-        strain = np.degrees(4.0 * hidden.microstrain * np.tan(theta))
-        width = float(np.sqrt(hidden.width_deg**2 + size**2 + strain**2))
-        exponent = 1.0 / max(hidden.tail, 0.05)
+        size = np.degrees(0.9 * self.geometry.wavelength_angstrom / (hidden.sample.crystallite_a * np.cos(theta)))
+        strain = np.degrees(4.0 * hidden.sample.microstrain * np.tan(theta))
+        width = float(np.sqrt(hidden.profile.width_deg**2 + size**2 + strain**2))
+        exponent = 1.0 / max(hidden.profile.tail, 0.05)
         sharp = 4.0 * (2.0 ** (1.0 / exponent) - 1.0) / width**2
         # The wings end where the line's window ends.
         wing = float((1.0 + sharp * _REACH_DEG**2) ** -exponent)
@@ -171,7 +172,7 @@ class Renderer:
         total = np.zeros(angles_deg.size)
         for centre, part in zip(centres_deg, parts, strict=True):
             offset = angles_deg - centre
-            skewed = offset / np.where(offset > 0.0, 1.0 + hidden.asymmetry, 1.0 - hidden.asymmetry)
+            skewed = offset / np.where(offset > 0.0, 1.0 + hidden.profile.asymmetry, 1.0 - hidden.profile.asymmetry)
             total += part / area * np.maximum((1.0 + sharp * skewed * skewed) ** -exponent - wing, 0.0)
         return total
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rocksalt.time import Chance
-from rocksalt.twin import grains
 from rocksalt.twin.departures import Departures
-from rocksalt.twin.geometry import Geometry, Rays
+from rocksalt.twin.picture import grains
+from rocksalt.twin.picture.geometry import Geometry, Rays
 from rocksalt.values import FloatArray
 
 _DIAMOND_ANGSTROM: Final = 3.567
@@ -42,11 +42,11 @@ class Scene:
 
 def background(two_theta_deg: FloatArray, hidden: Departures) -> FloatArray:
     """Counts a second: Compton of the anvils rising to 12-15 degrees, their thermal diffuse part, air near the beam."""
-    rise = 1.0 - np.exp(-((two_theta_deg / (0.75 * hidden.compton_centre_deg)) ** 2))
-    fall = np.exp(-(np.maximum(two_theta_deg - hidden.compton_centre_deg, 0.0) ** 2) / 120.0)
+    rise = 1.0 - np.exp(-((two_theta_deg / (0.75 * hidden.scene.compton_centre_deg)) ** 2))
+    fall = np.exp(-(np.maximum(two_theta_deg - hidden.scene.compton_centre_deg, 0.0) ** 2) / 120.0)
     diffuse = 0.10 * np.exp(-0.5 * ((two_theta_deg - 11.6) / 1.6) ** 2)
-    air = hidden.air * (1.6 * np.exp(-two_theta_deg / 1.3) + 0.35 * np.exp(-two_theta_deg / 4.5))
-    return np.asarray(hidden.background_per_s * (0.55 + 0.65 * rise * fall + diffuse + air))
+    air = hidden.scene.air * (1.6 * np.exp(-two_theta_deg / 1.3) + 0.35 * np.exp(-two_theta_deg / 4.5))
+    return np.asarray(hidden.scene.background_per_s * (0.55 + 0.65 * rise * fall + diffuse + air))
 
 
 def build(
@@ -56,7 +56,7 @@ def build(
     two_theta, azimuth = rays.two_theta_deg, rays.azimuth_rad
     angle = np.radians(two_theta)
     polarised = 0.5 * (1.0 + np.cos(angle) ** 2 - polarisation * np.cos(2.0 * azimuth) * np.sin(angle) ** 2)
-    gain = 1.0 + hidden.gain_pixel * chance.stream("sensor.gain").standard_normal(geometry.shape)
+    gain = 1.0 + hidden.sensor.gain_pixel * chance.stream("sensor.gain").standard_normal(geometry.shape)
     seen = polarised * rays.cos_incidence**3 * _past_the_stop(nominal) * gain
     rate = background(two_theta, hidden) + _gasket(geometry, rays, hidden, chance)
     rate = rate * seen + _diamond_spots(geometry, rays, hidden, chance)
@@ -81,19 +81,19 @@ def _past_the_stop(geometry: Geometry) -> FloatArray:
 def _gasket(geometry: Geometry, rays: Rays, hidden: Departures, chance: Chance) -> FloatArray:
     """Rhenium lit by the tails of the beam: a few coarse grains on rings of a strained hexagonal cell."""
     total = np.zeros(geometry.shape)
-    if hidden.gasket <= 0.0:
+    if hidden.scene.gasket <= 0.0:
         return total
-    a, c = (edge * (1.0 - hidden.gasket_strain) for edge in _RHENIUM_ANGSTROM)
+    a, c = (edge * (1.0 - hidden.scene.gasket_strain) for edge in _RHENIUM_ANGSTROM)
     around = grains.bin_of(rays.azimuth_rad).astype(np.int64)
     for number, ((h, k, l), strength, multiplicity) in enumerate(_RHENIUM_LINES):  # noqa: E741
         spacing = 1.0 / np.sqrt(4.0 / 3.0 * (h * h + h * k + k * k) / a**2 + l * l / c**2)
         centre = 2.0 * np.degrees(np.arcsin(geometry.wavelength_angstrom / (2.0 * spacing)))
         ring = grains.Ring(
-            chance.stream("grains.gasket", number), hidden.gasket_grains_per_deg * multiplicity / 12.0, 0.8,
-            1.5 * hidden.mosaic_deg, np.ones(grains.AZIMUTH_BINS),
+            chance.stream("grains.gasket", number), hidden.scene.gasket_grains_per_deg * multiplicity / 12.0, 0.8,
+            1.5 * hidden.sample.mosaic_deg, np.ones(grains.AZIMUTH_BINS),
         )  # fmt: skip
-        profile = 1.0 / (1.0 + ((rays.two_theta_deg - centre) / (0.75 * hidden.width_deg)) ** 2) ** 2
-        total += hidden.gasket * hidden.background_per_s * strength * profile * ring.around(1.0)[around]
+        profile = 1.0 / (1.0 + ((rays.two_theta_deg - centre) / (0.75 * hidden.profile.width_deg)) ** 2) ** 2
+        total += hidden.scene.gasket * hidden.scene.background_per_s * strength * profile * ring.around(1.0)[around]
     return total
 
 
@@ -107,7 +107,7 @@ def _diamond_spots(geometry: Geometry, rays: Rays, hidden: Departures, chance: C
     total = np.zeros(geometry.shape)
     squares = {1: (3,), 2: (8, 11, 16), 3: (8, 11, 16, 19)}
     kinds = [(square, order) for order in squares for square in squares[order]]
-    for _ in range(hidden.diamond_spots):
+    for _ in range(hidden.scene.diamond_spots):
         square, order = kinds[int(rng.integers(len(kinds)))]
         sine = geometry.wavelength_angstrom / order * np.sqrt(square) / (2.0 * _DIAMOND_ANGSTROM)
         angle = 2.0 * np.degrees(np.arcsin(sine))
@@ -136,10 +136,10 @@ def _sensor(shape: tuple[int, int], hidden: Departures, chance: Chance) -> tuple
     mask = np.zeros(shape, dtype=np.bool_)
     first, last = _SENSOR_GAP_COLUMNS
     mask[:, first:last] = True
-    mask[rng.integers(0, rows, hidden.dead_pixels), rng.integers(0, columns, hidden.dead_pixels)] = True
+    mask[rng.integers(0, rows, hidden.sensor.dead_pixels), rng.integers(0, columns, hidden.sensor.dead_pixels)] = True
     row, column = int(rng.integers(5, rows - 5)), int(rng.integers(5, columns - 5))
     mask[row : row + 3, column : column + 2] = True
     hot = np.zeros(shape)
-    places = rng.integers(0, rows, hidden.hot_unmasked), rng.integers(0, columns, hidden.hot_unmasked)
-    hot[places] = 10.0 ** rng.uniform(1.5, 5.0, hidden.hot_unmasked)
+    places = rng.integers(0, rows, hidden.sensor.hot_unmasked), rng.integers(0, columns, hidden.sensor.hot_unmasked)
+    hot[places] = 10.0 ** rng.uniform(1.5, 5.0, hidden.sensor.hot_unmasked)
     return mask, hot

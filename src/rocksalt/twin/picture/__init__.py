@@ -1,0 +1,1 @@
+"""The detector's image: where its pixels look, what they see, and how they count."""

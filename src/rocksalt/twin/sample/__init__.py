@@ -1,0 +1,1 @@
+"""The sample: its crystals, and how one phase turns into the other."""

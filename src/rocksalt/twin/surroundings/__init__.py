@@ -1,0 +1,1 @@
+"""Around the cell: hutch, shutter and door; heater and room."""

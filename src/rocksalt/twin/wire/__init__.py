@@ -1,0 +1,1 @@
+"""What simulators stand on: doors to the network, and boxes that speak in lines."""
