@@ -82,6 +82,7 @@ class Evaluator:
         self._groups = tuple(
             tabulate(phases, line, self._limit, self._low, self._high) for line in instrument.emissions
         )
+        self._textures = tuple(group.texture(self._start[None, _R]) for group in self._groups)
         self._middle = 0.5 * float(self._x[0] + self._x[-1])
         u = self._x - self._middle
         self._powers = np.stack([u * u, u, np.ones_like(u)])
@@ -114,38 +115,41 @@ class Evaluator:
             ("march_r", march_r), ("t_gpa", t_gpa), ("t_sigma_gpa", t_sigma_gpa),
         )  # fmt: skip
         arrays = [(_ROWS[name], self._checked(name, value)) for name, value in given if value is not None]
-        shape = np.broadcast_shapes((self._start.shape[1],), *(array.shape for _, array in arrays))
+        own, textured = (self._start.shape[1],), march_r is not None
+        if all(array.shape == own for _, array in arrays):  # one pattern, the quick way
+            one = self._start.copy()
+            for row, array in arrays:
+                one[row] = array
+            return np.asarray(self._patterns(one[:, None, :], textured)[0])
+        shape = np.broadcast_shapes(own, *(array.shape for _, array in arrays))
         values = np.empty((len(_ROWS), *shape))
         values[...] = self._start.reshape(len(_ROWS), *(1,) * (len(shape) - 1), shape[-1])
         for row, array in arrays:
             values[row] = array
         if len(shape) == 1:
-            return np.asarray(self._patterns(values[:, None, :])[0])
+            return np.asarray(self._patterns(values[:, None, :], textured)[0])
         flat = values.reshape(len(_ROWS), -1, shape[-1])
         out = np.empty((flat.shape[1], self._x.size))
         for i in range(0, len(out), _CHUNK):
-            out[i : i + _CHUNK] = self._patterns(flat[:, i : i + _CHUNK])
+            out[i : i + _CHUNK] = self._patterns(flat[:, i : i + _CHUNK], textured)
         return out
 
-    def _patterns(self, values: FloatArray) -> FloatArray:
-        """Patterns (b, n) of values (rows, b, p)."""
+    def _patterns(self, values: FloatArray, textured: bool) -> FloatArray:
+        """Patterns (b, n) of values (rows, b, p); `textured`: the textures aren't those of the Powders."""
         polynomials = basis(values[_A], self._low, self._high)
         out = np.repeat(self._background[None, :], values.shape[1], axis=0)
-        for group in self._groups:
-            lines = self._lines(group, values, polynomials)
+        for group, texture in zip(self._groups, self._textures, strict=True):
+            lines = self._lines(group, group.texture(values[_R]) if textured else texture, values, polynomials)
             height = lines.area / lines.fwhm_deg
             lorentz = height * lines.mixing
             self._add_lorentz(out, lines.centre_deg, lines.fwhm_deg, (2.0 / np.pi) * lorentz)
             self._add_gauss(out, lines.centre_deg, lines.fwhm_deg, GAUSS * (height - lorentz))
         return out
 
-    def _lines(self, group: Group, values: FloatArray, polynomials: FloatArray) -> Shape:
+    def _lines(self, group: Group, texture: FloatArray, values: FloatArray, polynomials: FloatArray) -> Shape:
         """Lines (b, m) of one emission."""
         strength, spread, q = group.look_up(polynomials)
-        if (values[_R] != 1.0).any():
-            r = values[_R][:, group.phase_of_family, None]
-            density = (r * r - 1.0 / r) * group.cos2 + 1.0 / r
-            strength = strength * (group.share / (density * np.sqrt(density))).sum(axis=-1)
+        strength = strength * texture
         of = values @ group.phase_of_line  # one row a quantity, one column a line
         gauss, lorentz = of[_GAUSS], of[_LORENTZ]
         if self._bent:

@@ -14,10 +14,10 @@ from rocksalt.values import FloatArray
 _LN2: Final = float(np.log(2.0))
 GAUSS: Final = 2.0 * float(np.sqrt(_LN2 / np.pi))
 """Height of a Gaussian of unit area and unit FWHM."""
-FAR: Final = 27.0
-"""Exponent at which a Gaussian counts as nothing: 2e-12 of its height."""
+FAR: Final = 18.0
+"""Exponent at which a Gaussian counts as nothing: 2e-8 of its height."""
 REACH: Final = float(np.sqrt(FAR / _LN2)) / 2.0
-"""The same in units of the FWHM from the centre (3.1)."""
+"""The same in units of the FWHM from the centre (2.5)."""
 
 
 def mix(gauss_deg: FloatArray, lorentz_deg: FloatArray) -> tuple[FloatArray, FloatArray]:

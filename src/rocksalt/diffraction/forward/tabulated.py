@@ -55,6 +55,12 @@ class Group:
         spread = found[:, m : m + count] if self.spreads else None
         return found[:, :m], spread, found[:, -count:] if self.stressed else None
 
+    def texture(self, march_r: FloatArray) -> FloatArray:
+        """What March-Dollase textures (b, p) make of the strengths: factors (b, m)."""
+        r = march_r[:, self.phase_of_family, None]
+        density = (r * r - 1.0 / r) * self.cos2 + 1.0 / r
+        return np.asarray((self.share / (density * np.sqrt(density))).sum(axis=-1))
+
 
 def basis(a_angstrom: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
     """Chebyshev polynomials (b, p order) of cells (b, p) in windows (p,): T_k(u) = cos(k arccos u)."""
