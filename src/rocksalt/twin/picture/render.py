@@ -1,4 +1,4 @@
-"""From the state of the sample to counts on the sensor: rings by lookup, everything else from the scene, noise last.
+"""From the state of the sample to counts: rings by lookup, the rest from the scene, and the sensor makes counts of it.
 
 Pixels are sorted by scattering angle once; each line then touches one contiguous run of them, with a profile over the
 angle times an intensity around the ring. A 514 x 1030 frame takes some tens of milliseconds, most of it Poisson.
@@ -17,12 +17,11 @@ from rocksalt.time import Chance
 from rocksalt.twin.departures import Departures
 from rocksalt.twin.picture import grains, scene
 from rocksalt.twin.picture.geometry import Geometry, departed, rays
+from rocksalt.twin.picture.sensor import Sensor
 from rocksalt.twin.sample.lattice import Lattice
 from rocksalt.twin.sample.transformation import Spread, gradient_scale
 from rocksalt.values import FloatArray
 
-MASKED: Final = np.uint32(2**32 - 1)
-CUTOFF_PER_S: Final = 4.0e6
 _STEP_DEG: Final = 0.002
 _REACH_DEG: Final = 0.7
 _GROUPS: Final = 7
@@ -55,8 +54,9 @@ class Renderer:
         self._hidden, self.lattices, self._spread = hidden, lattices, spread
         seen_by = rays(real)
         parts = scene.build(real, nominal, seen_by, hidden, polarisation, chance)
-        self.mask = parts.mask
-        self._hot = parts.hot_per_s.ravel()
+        self.sensor = Sensor(real.shape, hidden.sensor, chance)
+        self.mask = self.sensor.mask
+        self._hot = self.sensor.hot_per_s.ravel()
         self._hot_somewhere = bool(self._hot.any())
         two_theta = seen_by.two_theta_deg.ravel()
         self._order = np.argsort(two_theta, kind="stable")
@@ -64,8 +64,8 @@ class Renderer:
         self._ascending = ascending
         self._place = np.rint(ascending / _STEP_DEG).astype(np.int32)
         self._azimuth_bin = grains.bin_of(seen_by.azimuth_rad.ravel()[self._order]).astype(np.int16)
-        self._seen: Float32 = parts.seen.ravel()[self._order].astype(np.float32)
-        self._static: FloatArray = parts.rate_per_s.ravel()[self._order]
+        self._seen: Float32 = (parts.seen * self.sensor.gain).ravel()[self._order].astype(np.float32)
+        self._static: FloatArray = (parts.rate_per_s * self.sensor.gain).ravel()[self._order]
         grained = hidden.sample
         self._rings = {
             (phase.name, number): grains.Ring(
@@ -99,7 +99,7 @@ class Renderer:
     @staticmethod
     def cutoff_counts(seconds: float) -> int:
         """Highest count that a pixel reports in an exposure of so many seconds."""
-        return int(min(CUTOFF_PER_S * seconds, float(MASKED - 1)))
+        return Sensor.cutoff_counts(seconds)
 
     def expected(self, glimpses: Sequence[Glimpse], seconds: float) -> FloatArray:
         """Mean counts of every pixel, (rows * columns,), for these glimpses within an exposure of `seconds`."""
@@ -116,13 +116,7 @@ class Renderer:
 
     def frame(self, glimpses: Sequence[Glimpse], seconds: float, rng: np.random.Generator) -> NDArray[np.uint32]:
         """Counts, (rows, columns): Poisson noise, saturation at the cutoff, MASKED where the sensor is dead."""
-        mean = self.expected(glimpses, seconds)
-        limit = self.cutoff_counts(seconds)
-        # Far above the cutoff the draw would be thrown away.
-        counts = np.minimum(rng.poisson(np.minimum(mean, 2.0 * limit + 100.0)), limit).astype(np.uint32)
-        image = counts.reshape(self.geometry.shape)
-        image[self.mask] = MASKED
-        return image
+        return self.sensor.counts(self.expected(glimpses, seconds), seconds, rng)
 
     def _draw(self, rings: Float32, glimpse: Glimpse) -> None:
         pressure, kelvin = glimpse.pressure_gpa, glimpse.temperature_k

@@ -1,4 +1,4 @@
-"""All on the image that isn't the sample: Compton and air, beam stop, gasket, diamond spots, and the sensor itself."""
+"""All on the image that isn't the sample: Compton and air, beam stop, gasket, diamond spots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rocksalt.time import Chance
 from rocksalt.twin.departures import Departures
@@ -25,19 +24,15 @@ _ARM_PX: Final = 4.0
 _THROUGH_STOP: Final = 0.004
 _SPOT_WINDOW_DEG: Final = 0.02
 _SPOT_REACH_PX: Final = 200
-_SENSOR_GAP_COLUMNS: Final = (513, 517)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """rate_per_s: counts a second of everything but the sample, at nominal flux. `seen` multiplies the sample's rings:
-    polarisation, solid angle, beam stop and the sensor's uneven gain. `mask` is what the detector knows to be dead;
-    `hot_per_s` comes without any beam. All (rows, columns)."""
+    polarisation, solid angle and beam stop. Both (rows, columns)."""
 
     rate_per_s: FloatArray
     seen: FloatArray
-    mask: NDArray[np.bool_]
-    hot_per_s: FloatArray
 
 
 def background(two_theta_deg: FloatArray, hidden: Departures) -> FloatArray:
@@ -56,12 +51,10 @@ def build(
     two_theta, azimuth = rays.two_theta_deg, rays.azimuth_rad
     angle = np.radians(two_theta)
     polarised = 0.5 * (1.0 + np.cos(angle) ** 2 - polarisation * np.cos(2.0 * azimuth) * np.sin(angle) ** 2)
-    gain = 1.0 + hidden.sensor.gain_pixel * chance.stream("sensor.gain").standard_normal(geometry.shape)
-    seen = polarised * rays.cos_incidence**3 * _past_the_stop(nominal) * gain
+    seen = polarised * rays.cos_incidence**3 * _past_the_stop(nominal)
     rate = background(two_theta, hidden) + _gasket(geometry, rays, hidden, chance)
     rate = rate * seen + _diamond_spots(geometry, rays, hidden, chance)
-    mask, hot = _sensor(geometry.shape, hidden, chance)
-    return Scene(rate, seen, mask, hot)
+    return Scene(rate, seen)
 
 
 def _past_the_stop(geometry: Geometry) -> FloatArray:
@@ -127,19 +120,3 @@ def _diamond_spots(geometry: Geometry, rays: Rays, hidden: Departures, chance: C
         # A core, and the thermal diffuse halo that every diamond spot wears.
         total[window] += brightness * (np.exp(-0.5 * r2) + 6e-4 / (1.0 + r2 / 5.0) ** 1.6)
     return total
-
-
-def _sensor(shape: tuple[int, int], hidden: Departures, chance: Chance) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Known dead pixels (gap between the sensor's two halves, single ones, a small cluster) and unknown hot ones."""
-    rng = chance.stream("sensor.dead")
-    rows, columns = shape
-    mask = np.zeros(shape, dtype=np.bool_)
-    first, last = _SENSOR_GAP_COLUMNS
-    mask[:, first:last] = True
-    mask[rng.integers(0, rows, hidden.sensor.dead_pixels), rng.integers(0, columns, hidden.sensor.dead_pixels)] = True
-    row, column = int(rng.integers(5, rows - 5)), int(rng.integers(5, columns - 5))
-    mask[row : row + 3, column : column + 2] = True
-    hot = np.zeros(shape)
-    places = rng.integers(0, rows, hidden.sensor.hot_unmasked), rng.integers(0, columns, hidden.sensor.hot_unmasked)
-    hot[places] = 10.0 ** rng.uniform(1.5, 5.0, hidden.sensor.hot_unmasked)
-    return mask, hot
