@@ -65,7 +65,8 @@ def test_no_two_frames_share_their_noise(lit):
 
 def test_closed_shutter_is_dark_and_half_an_exposure_is_half_the_counts(make):
     world = make(2)
-    assert world.camera.expose(0.0, 1.0)[~world.camera.mask].sum() == 0
+    dark = world.camera.expose(0.0, 1.0)[~world.camera.mask]
+    assert (dark == 0).mean() > 0.9999  # but for natural radiation, some ten counts a second
     world.enclosure.request_shutter(10.0, True)
     world.enclosure.request_shutter(15.0, False)
     half = world.camera.expose(13.0, 4.0)[~world.camera.mask]

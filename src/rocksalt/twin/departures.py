@@ -67,6 +67,7 @@ class SampleDepartures:
     grains_per_deg   diffracting grains a degree of ring at multiplicity 12, with log-normal power and a mosaic's width
     fibre_*          March-Dollase parameter of a (100) fibre along the load axis; in_plane its lopsidedness
     line_intensity   half-width of the factors on each line's intensity, which have streams of their own
+    grain_strain     one sigma of the grains' own lattice strains: spots stand off their ring
     """
 
     p50_place: float
@@ -93,6 +94,7 @@ class SampleDepartures:
     debye_waller_a2: float
     crystallite_a: float
     microstrain: float
+    grain_strain: float
 
     @property
     def p50_gpa(self) -> float:
@@ -157,11 +159,30 @@ class SceneDepartures:
 
 @dataclass(frozen=True, slots=True)
 class SensorDepartures:
-    """The sensor: one sigma of its pixels' gain, pixels it knows to be dead, hot ones it doesn't know."""
+    """The sensor. Numbers of pixels and of zingers are for 500K pixels.
+
+    gain_*               one sigma of what the flat field leaves, from pixel to pixel and from chip to chip
+    dead_pixels          that count nothing; hot_masked count too much: the instrument knows of both
+    hot_unmasked         count without light, steadily, and noisy_unmasked by fits: it does not know of them
+    dead_time_ns         length of a pulse. Unconfirmed; of the order of 100 ns for detectors of this kind
+    background_per_hour  counts an hour and pixel of natural radiation; an EIGER module has 0.07 (DECTRIS's page on
+                         dark current)
+    zinger*              rarer hits that free more charge: a minute, counts of a pixel (median, log-normal scatter) and
+                         mean length of their tracks. Unconfirmed: none of it was measured by us
+    """
 
     gain_pixel: float
+    gain_chip: float
     dead_pixels: int
+    hot_masked: int
     hot_unmasked: int
+    noisy_unmasked: int
+    dead_time_ns: float
+    background_per_hour: float
+    zingers_per_min: float
+    zinger_counts: float
+    zinger_sigma_ln: float
+    zinger_px: float
 
 
 @dataclass(frozen=True, slots=True)
