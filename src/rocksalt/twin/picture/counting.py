@@ -64,10 +64,12 @@ class DeadTime:
     def draw(self, photons: FloatArray, seconds: float, rng: np.random.Generator) -> FloatArray:
         """Corrected counts (whole numbers) for these mean numbers of photons in an exposure of `seconds`.
 
-        What the counter sees is drawn from the binomial distribution that has the right mean and variance."""
+        What the counter sees is drawn from the binomial distribution that has the right mean and variance. Corrected
+        counts are rounded up as often as their fraction says: rounded to the nearest, few counts would lose theirs."""
         rates = photons / seconds
         seen = self.counted_per_s(rates) * seconds
         even = self.regularity(rates)
         trials = np.maximum(np.rint(seen / np.maximum(even, 1e-9)), np.ceil(seen))
         raw = rng.binomial(trials.astype(np.int64), np.minimum(seen / np.maximum(trials, 1.0), 1.0))
-        return np.asarray(np.rint(self.corrected_per_s(raw / seconds) * seconds))
+        corrected = self.corrected_per_s(raw / seconds) * seconds
+        return np.asarray(np.floor(corrected + rng.random(corrected.shape)))
