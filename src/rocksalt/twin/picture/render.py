@@ -29,6 +29,7 @@ _GROUPS: Final = 7
 _AREA_STEPS: Final = 700
 _ANCHOR_GPA: Final = 1.0
 _LEAST_SHARE: Final = 1e-6
+_MOST_SHEETS: Final = 4
 _SAME_GRAINS: Final = 0.5 / grains.GENERATIONS
 Float32 = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -268,13 +269,15 @@ def _grouped(local_gpa: FloatArray, weights: FloatArray) -> tuple[FloatArray, Fl
 
 def _of_same_grains(glimpses: Sequence[Glimpse]) -> Iterator[list[Glimpse]]:
     """Glimpses that follow each other, as long as their fractions lie so close together that their mean will do to say
-    which grains diffract; what they differ in otherwise, pressure above all, is drawn for each."""
+    which grains diffract; what they differ in otherwise, pressure above all, is drawn for each. Close is half a
+    generation of grains, or a quarter of what the exposure saw of the transformation."""
     together: list[Glimpse] = []
+    fractions = [glimpse.fraction_b2 for glimpse in glimpses] or [0.0]
+    close = max(_SAME_GRAINS, (max(fractions) - min(fractions)) / _MOST_SHEETS)
     for glimpse in glimpses:
-        if together and (
-            abs(glimpse.fraction_b2 - together[0].fraction_b2) > _SAME_GRAINS
-            or abs(glimpse.stray - together[0].stray) > _SAME_GRAINS
-        ):
+        if together and max(
+            abs(glimpse.fraction_b2 - together[0].fraction_b2), abs(glimpse.stray - together[0].stray)
+        ) > close:  # fmt: skip
             yield together
             together = []
         together.append(glimpse)
