@@ -193,6 +193,8 @@ class Renderer:
     def _add(self, mean: Float32, centres: FloatArray, strengths: FloatArray, around: grains.Around) -> None:
         """One line: profiles at these centres, of these strengths, times the intensity around the ring, moved by the
         strain of its grains."""
+        if not strengths.any():
+            return
         per_strain_deg = -2.0 * np.degrees(np.tan(np.radians(float(centres.mean()) / 2.0)))
         moved = np.rint(around.strain * per_strain_deg / _STEP_DEG).astype(np.intp)
         farthest = int(np.abs(moved).max())
@@ -203,6 +205,7 @@ class Renderer:
             return
         n = int(last - first)
         bins, index, one, other = self._azimuth_bin[first:last], self._index[:n], self._one[:n], self._other[:n]
+        # Every index lies in its table; "clip" only spares numpy the copy that "raise" makes.
         if farthest:
             np.take(moved, bins, out=index, mode="clip")
             np.subtract(self._place[first:last], index, out=index)
@@ -214,9 +217,7 @@ class Renderer:
         one *= other
         mean[first:last] += one
 
-    def _line(
-        self, centres: FloatArray, strengths: FloatArray, broader_deg: float, room: int
-    ) -> tuple[Float32, int]:  # fmt: skip
+    def _line(self, centres: FloatArray, strengths: FloatArray, broader_deg: float, room: int) -> tuple[Float32, int]:
         """Sum of profiles on the grid of angles, and the step at which it begins; with 2 * `room` empty steps at each
         end. Each centre is shared out between the two steps around it."""
         middle = np.array([float(np.average(centres, weights=strengths))])

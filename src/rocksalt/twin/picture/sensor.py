@@ -1,6 +1,10 @@
 """The sensor: photons on pixels become counts, or don't; gaps, dead and hot pixels, uneven gain, zingers, saturation.
 
 It knows nothing of the sample: a mean for each pixel goes in, an image comes out.
+
+Left out: charge sharing and the threshold's own scatter (a photon counts in one pixel or nowhere), fluorescence of
+the sensor, wider pixels at the edges of chips, what CdTe keeps of bright light, and temperature. A pixel meets its
+light evenly over the exposure, though the shutter may have been open for a part of it; all pixels have one dead time.
 """
 
 from __future__ import annotations
@@ -84,14 +88,12 @@ class Sensor:
         self.flags = self._flags(chance.stream("sensor.dead"))
         self.mask: NDArray[np.bool_] = self.flags != 0
         self.gain: Float32 = np.where(self.mask, 0.0, self._gain(chance)).astype(np.float32)
-        hot = chance.stream("sensor.hot")
-        dark = np.full(shape, hidden.background_per_hour / 3600.0)
-        dark[self._places(hidden.hot_unmasked, hot)] += 10.0 ** hot.uniform(1.5, 5.0, self._number(hidden.hot_unmasked))
-        self.dark_per_s: Float32 = np.where(self.mask, 0.0, dark).astype(np.float32)
-        noisy = chance.stream("sensor.noisy")
-        rows, columns = self._places(hidden.noisy_unmasked, noisy)
-        alive = ~self.mask[rows, columns]
-        self.flickering: NDArray[np.int64] = np.unique((rows * shape[1] + columns)[alive])
+        hot, noisy = chance.stream("sensor.hot"), chance.stream("sensor.noisy")
+        dark = np.full(shape[0] * shape[1], hidden.background_per_hour / 3600.0)
+        places = self._unknown(hidden.hot_unmasked, hot)
+        dark[places] += 10.0 ** hot.uniform(1.5, 5.0, places.size)
+        self.dark_per_s: Float32 = np.where(self.mask, 0.0, dark.reshape(shape)).astype(np.float32)
+        self.flickering = self._unknown(hidden.noisy_unmasked, noisy)
         self.flicker_per_s: FloatArray = 10.0 ** noisy.uniform(0.5, 2.5, self.flickering.size)
 
     @staticmethod
@@ -149,6 +151,12 @@ class Sensor:
     def _places(self, of_tiers: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         number = self._number(of_tiers)
         return rng.integers(0, self.shape[0], number), rng.integers(0, self.shape[1], number)
+
+    def _unknown(self, of_tiers: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Flat places of so many pixels that the instrument takes for good ones."""
+        good = np.flatnonzero(~self.mask.ravel())
+        number = self._number(of_tiers) if good.size else 0
+        return np.unique(good[rng.integers(0, max(good.size, 1), number)]).astype(np.int64)
 
     def _flags(self, rng: np.random.Generator) -> NDArray[np.uint32]:
         flags = np.zeros(self.shape, dtype=np.uint32)
