@@ -84,13 +84,13 @@ def world(make):
 
 @pytest.fixture(scope="module")
 def draw(world):
-    """draw(lattices=None, stray=None, **departures of the sample) -> Renderer."""
+    """draw(lattices=None, salt="KBr", **departures of the sample) -> Renderer."""
     shares = transformation.spread(0.01, 0.0, 0.05)
 
-    def drawn(lattices=None, stray=None, **sample):
+    def drawn(lattices=None, salt="KBr", **sample):
         hidden = replace(world.hidden, sample=replace(world.hidden.sample, **sample))
         return Renderer(
-            world.nominal, hidden, lattices or world.renderer.lattices, shares, 0.98, 30.0, world.chance, stray
+            world.nominal, hidden, lattices or world.renderer.lattices, shares, 0.98, 30.0, world.chance, salt=salt
         )
 
     return drawn
@@ -165,8 +165,7 @@ def test_a_sample_of_one_phase_is_that_phase_whatever_the_fraction(draw, world):
 def test_the_stray_intermediate_of_kcl_shows_its_lines_and_takes_from_the_others(world, draw):
     angstrom = world.renderer.geometry.wavelength_angstrom
     lattices = tuple(Lattice("KCl", name, world.hidden, world.chance, angstrom) for name in ("B1", "B2"))
-    stray = Stray("KCl", lattices[0], world.hidden, world.chance, angstrom)
-    renderer = draw(lattices, stray)
+    renderer = draw(lattices, "KCl")
     without, faint = (renderer.expected([glimpse(2.0, 0.3, stray=part)], 1.0) for part in (0.0, 0.1))
     change = (faint - without).reshape(world.nominal.shape)
     where = rays(renderer.geometry).two_theta_deg
@@ -184,4 +183,25 @@ def test_the_stray_intermediate_of_kcl_shows_its_lines_and_takes_from_the_others
 
 def test_there_is_no_stray_intermediate_of_kbr(world):
     with pytest.raises(ValueError, match="B33 was not seen in KBr"):
-        Stray("KBr", world.renderer.lattices[0], world.hidden, world.chance, 0.4133)
+        Stray("KBr", world.renderer.lattices[0], world.hidden.sample, world.chance, 0.4133)
+    plain, strayed = (world.renderer.expected([glimpse(1.8, 0.5, stray=part)], 1.0) for part in (0.0, 0.1))
+    assert np.array_equal(plain, strayed)
+
+
+def test_a_thinner_sample_and_a_beam_on_the_gaskets_rim_diffract_less(world):
+    """Rings alone: the scene is the same in all of them."""
+    start = world.renderer.expected([replace(glimpse(), thickness_um=30.0)], 0.0)
+    none = world.renderer.expected([replace(glimpse(), thickness_um=0.0)], 0.0)
+    for less in ({"thickness_um": 15.0}, {"thickness_um": 30.0, "hit": 0.5}):
+        half = world.renderer.expected([replace(glimpse(), **less)], 0.0)
+        assert np.allclose(half - none, 0.5 * (start - none), rtol=1e-3, atol=0.05)
+    assert (start - none).max() > 10.0
+
+
+def test_a_wider_spread_of_pressures_widens_the_rings(draw, world):
+    lattice = world.renderer.lattices[0]
+    alone = draw((lattice, lattice))  # as a world hands in a salt of one phase
+    angle = lattice.two_theta_deg(np.array([1.0]), 300.0)[0][1]
+    ring = (np.abs(rays(alone.geometry).two_theta_deg - angle) < 0.008).ravel() & ~alone.mask.ravel()
+    narrow, wide = (alone.expected([replace(glimpse(), gradient=by)], 0.0)[ring].mean() for by in (0.0, 20.0))
+    assert narrow > 1.05 * wide

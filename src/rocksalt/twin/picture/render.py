@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from rocksalt.time import Chance
 from rocksalt.twin.departures import Departures
-from rocksalt.twin.picture import grains, scene
+from rocksalt.twin.picture import grains, scene, stray
 from rocksalt.twin.picture.geometry import Geometry, departed, rays
 from rocksalt.twin.picture.sensor import Sensor
-from rocksalt.twin.sample.lattice import Reflection
+from rocksalt.twin.sample.lattice import Lattice, Reflection
 from rocksalt.twin.sample.transformation import Spread, gradient_scale
 from rocksalt.values import FloatArray
 
@@ -48,9 +48,16 @@ class Diffracting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Glimpse:
-    """The sample during part of an exposure. light_s is open time weighted with the beam's intensity; transformed the
-    molar share of each pressure bin that is B2, (BINS,); `stray` the volume fraction of the stray intermediate, and
-    fraction_b2 the volume fraction of B2 in the rest. A sample of one phase is that phase, whatever these say."""
+    """The sample during part of an exposure.
+
+    light_s        open time weighted with the beam's intensity
+    transformed    molar share of each pressure bin that is B2, (BINS,)
+    stray          volume fraction of the stray intermediate, where the salt has one; fraction_b2 that of B2 in the
+                   rest. A sample of one phase is that phase, whatever these say
+    gradient       what the spread of local pressures is multiplied with; None: `gradient_scale` of the pressure
+    thickness_um   of the sample along the beam; None: as it was loaded, less 6 % a GPa
+    hit            share of the light that meets the sample and not the gasket's rim
+    """
 
     light_s: float
     pressure_gpa: float
@@ -58,18 +65,23 @@ class Glimpse:
     fraction_b2: float
     temperature_k: float
     stray: float = 0.0
+    gradient: float | None = None
+    thickness_um: float | None = None
+    hit: float = 1.0
 
 
 class Renderer:
     """One sample, one detector. Not for two threads at once: it keeps room for its sums."""
 
     def __init__(
-        self, nominal: Geometry, hidden: Departures, lattices: Sequence[Diffracting], spread: Spread,
-        polarisation: float, thickness_um: float, chance: Chance, stray: Diffracting | None = None,
+        self, nominal: Geometry, hidden: Departures, lattices: Sequence[Lattice], spread: Spread,
+        polarisation: float, thickness_um: float, chance: Chance, *, salt: str = "KBr",
     ) -> None:  # fmt: skip
         real = departed(nominal, hidden)
         self.geometry = real
-        self._hidden, self.lattices, self._spread = hidden, tuple(lattices), spread
+        self._hidden, self._spread, self._thickness_um = hidden, spread, thickness_um
+        # A salt of one structure may come as the same phase twice.
+        self.lattices = tuple({lattice.name: lattice for lattice in lattices}.values())
         seen_by = rays(real)
         parts = scene.build(real, nominal, seen_by, hidden, polarisation, chance)
         self.sensor = Sensor(real.shape, hidden.sensor, chance)
@@ -93,8 +105,12 @@ class Renderer:
         self._index: Places = np.empty(two_theta.size, dtype=np.intp)
         self._image: Float32 = np.zeros(real.shape[0] * real.shape[1], dtype=np.float32)
 
-        self._phases = (*self.lattices, *(() if stray is None else (stray,)))
         grained = hidden.sample
+        self._phases: tuple[Diffracting, ...] = self.lattices
+        if len(self.lattices) > 1 and stray.known(salt):
+            widest = float(two_theta.max())
+            third = stray.Stray(salt, self.lattices[0], grained, chance, real.wavelength_angstrom, widest)
+            self._phases = (*self.lattices, third)
         self._rings = {
             (phase.name, number): grains.Ring(
                 chance.stream(f"grains.{phase.name}", number),
@@ -157,9 +173,8 @@ class Renderer:
     def _shares(self, glimpse: Glimpse) -> dict[str, tuple[float, FloatArray]]:
         """Volume fraction of each phase, and how it is spread over the bins of pressure."""
         if len(self.lattices) == 1:
-            alone = {phase.name: (0.0, glimpse.transformed) for phase in self._phases}
-            return alone | {self.lattices[0].name: (1.0, np.ones_like(glimpse.transformed))}
-        rest = 1.0 - glimpse.stray
+            return {self.lattices[0].name: (1.0, np.ones_like(glimpse.transformed))}
+        rest = 1.0 - glimpse.stray if len(self._phases) > len(self.lattices) else 1.0
         return {
             "B1": (rest * (1.0 - glimpse.fraction_b2), 1.0 - glimpse.transformed),
             "B2": (rest * glimpse.fraction_b2, glimpse.transformed),
@@ -177,10 +192,9 @@ class Renderer:
                 if share < _LEAST_SHARE:
                     continue
                 pressure, kelvin = glimpse.pressure_gpa, glimpse.temperature_k
-                local = pressure + gradient_scale(pressure) * self._spread.gradient_gpa
-                pressures, parts = _grouped(local, weights)
-                # A thinner sample under load diffracts less.
-                amount = self._scale * glimpse.light_s * share / (1.0 + 0.06 * max(pressure, 0.0))
+                wide = gradient_scale(pressure) if glimpse.gradient is None else glimpse.gradient
+                pressures, parts = _grouped(pressure + wide * self._spread.gradient_gpa, weights)
+                amount = self._scale * glimpse.light_s * glimpse.hit * share * self._thinned(glimpse)
                 powers = amount * phase.powers(pressure, kelvin) * self._fibre[phase.name]
                 positions.append(phase.two_theta_deg(pressures, kelvin))
                 strengths.append(parts[:, None] * powers[None, :])
@@ -190,10 +204,18 @@ class Renderer:
                     around = self._rings[phase.name, number].strained(volume / light)
                     self._add(mean, where[:, number], how_much[:, number] * light / volume, around)
 
+    def _thinned(self, glimpse: Glimpse) -> float:
+        """Thickness relative to the one that the scale was made for."""
+        if glimpse.thickness_um is None:
+            return 1.0 / (1.0 + 0.06 * max(glimpse.pressure_gpa, 0.0))
+        return glimpse.thickness_um / self._thickness_um
+
     def _add(self, mean: Float32, centres: FloatArray, strengths: FloatArray, around: grains.Around) -> None:
         """One line: profiles at these centres, of these strengths, times the intensity around the ring, moved by the
         strain of its grains."""
-        if not strengths.any():
+        within = (centres < (self._place[-1] + _REACH_STEPS) * _STEP_DEG) & (strengths > 0.0)
+        centres, strengths = centres[within], strengths[within]
+        if not centres.size:
             return
         per_strain_deg = -2.0 * np.degrees(np.tan(np.radians(float(centres.mean()) / 2.0)))
         moved = np.rint(around.strain * per_strain_deg / _STEP_DEG).astype(np.intp)
