@@ -2,8 +2,8 @@
 
 Every effect is on (tier `realistic`: ripple, zingers, hot and noisy pixels, uneven gain, spots, gasket). Residuals are
 taken against what the renderer expects of the same glimpses. Left out, by rules that never look at the count that is
-judged: masked pixels; noisy ones; those that are expected within six sigma of saturation; and in a frame the pixels
-that a zinger hit, which are known from the beginning of its stream.
+judged: masked pixels; noisy ones; those of which less than LEAST_COUNTS or nearly saturation (within six sigma) is
+expected; and in a frame the pixels that a zinger hit, which are known from the beginning of its stream.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from rocksalt.values import FloatArray
 SEEDS: Final = 3
 TIER: Final = "realistic"
 FRAMES: Final = 12
-EXPOSURE_S: Final = 1.0
+EXPOSURE_S: Final = 2.0
 VARIANCE_BAR: Final = (0.98, 1.02)
 CORRELATION_BAR: Final = 0.01
+LEAST_COUNTS: Final = 0.3  # of fewer the scatter of squares is all rare single counts
+LEAST_SHARE: Final = 0.5  # of the pixels is to be judged
 FRAMES_TIMED: Final = 11
 STATION: Final = ROOT / "config" / "stations"
 
@@ -72,7 +74,7 @@ def _effects(seed: int) -> Row:
     """What is on in the frames that are judged: counted on the sensor and in a frame, not read off the departures."""
     world = _world(DETECTORS[0], seed)
     renderer, sensor = world.renderer, world.renderer.sensor
-    seen = _glimpses(1.9, 0.5)
+    seen = _glimpses(1.9, 0.5, light_s=EXPOSURE_S)
     frame = renderer.frame(seen, EXPOSURE_S, world.chance.stream("effects"))
     alive = ~sensor.mask
     ripple = [glimpse.light_s for at_s in range(0, 120, 4) for glimpse in _lit(world, float(at_s))]
@@ -131,6 +133,7 @@ class _Noise:
 
     squares: float = 0.0
     number: int = 0
+    share: float = 0.0
     before: FloatArray | None = None
     successive: list[float] | None = None
     neighbours: list[float] | None = None
@@ -138,12 +141,13 @@ class _Noise:
     def add(self, renderer: Renderer, frame: NDArray[np.uint32], expected: FloatArray, hit: NDArray[np.int64]) -> None:
         """One frame, (rows, columns); its expectation, flat; flat places of its zingers."""
         limit = float(renderer.cutoff_counts(EXPOSURE_S))
-        good = ~renderer.mask.ravel() & (expected > 0.0) & (expected + 6.0 * np.sqrt(expected) < limit)
+        good = ~renderer.mask.ravel() & (expected >= LEAST_COUNTS) & (expected + 6.0 * np.sqrt(expected) < limit)
         good[renderer.sensor.flickering] = False
         good[hit] = False
         residual = np.where(good, (frame.ravel() - expected) / np.sqrt(np.where(good, expected, 1.0)), np.nan)
         self.squares += float(np.nansum(residual**2))
         self.number += int(good.sum())
+        self.share = float(good.mean())
         self.neighbours = [*(self.neighbours or []), _likeness(residual[:-1], residual[1:])]
         if self.before is not None:
             self.successive = [*(self.successive or []), _likeness(self.before, residual)]
@@ -163,9 +167,12 @@ class _Noise:
                 "neighbouring_pixels_r": round(neighbours, 5),
                 "frames": len(self.neighbours or []),
                 "pixels": self.number,
+                "share_of_the_sensor": round(self.share, 3),
             },
-            "bar": {"variance_over_mean": [low, high], "r": CORRELATION_BAR},
-            "pass": low <= ratio <= high and successive < CORRELATION_BAR and abs(neighbours) < CORRELATION_BAR,
+            "bar": {"variance_over_mean": [low, high], "r": CORRELATION_BAR, "share_of_the_sensor": LEAST_SHARE},
+            "pass": low <= ratio <= high
+            and max(successive, abs(neighbours)) < CORRELATION_BAR
+            and self.share >= LEAST_SHARE,
         }
 
 
@@ -175,10 +182,10 @@ def _likeness(one: FloatArray, other: FloatArray) -> float:
 
 
 def _noise_at_rest(seed: int) -> Row:
-    """The same glimpses over and over: half transformed, one second of light."""
+    """The same glimpses over and over: half transformed."""
     world = _world(DETECTORS[0], seed)
     renderer, noise = world.renderer, _Noise()
-    seen = _glimpses(1.9, 0.5)
+    seen = _glimpses(1.9, 0.5, light_s=EXPOSURE_S)
     expected = renderer.expected(seen, EXPOSURE_S)
     for number in range(FRAMES):
         frame = renderer.frame(seen, EXPOSURE_S, world.chance.stream("noise", number))
@@ -188,14 +195,14 @@ def _noise_at_rest(seed: int) -> Row:
 
 
 def _noise_on_a_ramp(seed: int) -> Row:
-    """Through the camera's door, a second each, while the membrane is filled and the beam ripples."""
+    """Through the camera's door, one after the other, while the membrane is filled and the beam ripples."""
     world = _world(DETECTORS[0], seed)
     noise = _Noise()
     world.enclosure.request_shutter(0.0, True)
     world.membrane.ramp(0.0, 60.0, 0.5)
     start_s = 60.0
     for number in range(FRAMES):
-        at_s = start_s + 2.0 * number
+        at_s = start_s + 2.0 * EXPOSURE_S * number
         frame = world.camera.expose(at_s, EXPOSURE_S)
         expected = world.renderer.expected(world.glimpses(at_s, at_s + EXPOSURE_S), EXPOSURE_S)
         hits = world.renderer.sensor.zingers(EXPOSURE_S, world.chance.stream("camera.noise", number))
