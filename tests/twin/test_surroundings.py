@@ -130,8 +130,15 @@ def test_what_never_happened_is_null(make, tmp_path):
     [
         ({"teir": "clean"}, "teir: there is no such key"),
         ({"tier": "lovely"}, "take one of clean, realistic, hostile"),
-        ({"sample": "NaCl"}, "knows KBr only"),
+        ({"sample": "LiCl"}, "sample = 'LiCl'.*take one of LiF, NaF, NaCl"),
+        ({"sample": 3}, "sample = 3: a text in quotes"),
         ({"transition": "maybe"}, "draw or none"),
+        ({"thickness_um": 0.0}, "thickness_um = 0: 1 to 1000 um"),
+        ({"thickness_um": float("nan")}, "thickness_um = nan"),
+        ({"thickness_um": "thin"}, "thickness_um = 'thin': a number"),
+        ({"medium": "water"}, "medium = 'water'.*take one of helium, neon, argon"),
+        ({"coldest_k": 400.0}, "coldest_k = 400: 2 to 290 K"),
+        ({"coldest_k": True}, "coldest_k = True: a number"),
     ],
 )
 def test_a_twin_table_that_makes_no_sense_is_refused(make, table, says):
