@@ -60,7 +60,7 @@ def everything(world: World, at_s: float) -> list[float]:
     tier=st.sampled_from(["clean", "realistic", "hostile"]),
     coldest=st.sampled_from([None, 5.0]),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_one_step_is_as_good_as_many(make, tmp_path_factory, told, asked_at, looks, seed, twin, tier, coldest):
     table = {**twin, "tier": tier} | ({} if coldest is None else {"coldest_k": coldest})
     folder = tmp_path_factory.mktemp("truth")
@@ -125,13 +125,13 @@ def test_the_truth_of_a_cold_night_is_the_same_bytes(make, tmp_path: Path):
 
 def test_a_ramp_that_begins_just_before_a_step_is_not_slept_through(make):
     """Within the first microsecond the temperature stands still to the last digit: it is not at rest yet."""
-    watched, left = (make(3, coldest_k=200.0, medium="none", tier="hostile") for _ in range(2))
+    watched, left = (make(3, coldest_k=200.0, medium="none") for _ in range(2))
     for world in (watched, left):
-        world.thermal.heat(0.0, 250.0, 0.0)
+        world.thermal.heat(0.0, 320.0, 0.0)
         world.membrane.ramp(0.0, 30.0, 0.5)
-        world.advance(9000.0)
-        world.thermal.heat(9999.9999999, 290.0, 1.0)
-    for at_s in np.arange(10000.0, 10100.0, 0.25):
+        world.advance(1200.0)
+        world.thermal.heat(1299.9999999, 340.0, 1.0)
+    for at_s in np.arange(1300.0, 1400.0, 0.25):
         watched.advance(float(at_s))
-    left.advance(10100.0)
-    assert left.state(10050.0)[0] == watched.state(10050.0)[0] != left.state(10000.0)[0]
+    left.advance(1400.0)
+    assert left.state(1350.0)[0] == watched.state(1350.0)[0] != left.state(1300.0)[0]

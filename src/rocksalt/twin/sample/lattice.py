@@ -12,12 +12,13 @@ from rocksalt.crystals import eos, lattice_strain, structure, tables
 from rocksalt.time import Chance
 from rocksalt.twin.departures import SampleDepartures
 from rocksalt.twin.sample import stiffness
-from rocksalt.twin.sample.salt import followed
+from rocksalt.twin.sample.salt import followed, highest_gpa
 from rocksalt.values import FloatArray
 
 KELVIN: Final = (2.0, 600.0)
-# Thermal expansion is strongly curved below 100 K: rows every 2.5 K there, every 5 K above. Each is made when wanted.
-_NODES_K: Final = np.concatenate([[2.0], np.arange(5.0, 100.0, 2.5), np.arange(100.0, 605.0, 5.0)])
+# Thermal expansion is strongly curved when cold: a row every kelvin there, fewer above, good to 3e-6 of
+# the volume between two. Each is made when it is wanted.
+_NODES_K: Final = np.concatenate([np.arange(2.0, 50.0), np.arange(50.0, 150.0, 2.5), np.arange(150.0, 605.0, 5.0)])
 _VOLUMES: Final = 1500
 _TENSION_GPA: Final = 0.95
 _ALPHA: Final = 0.5  # halfway between Reuss and Voigt
@@ -51,7 +52,7 @@ class Lattice:
         self._known = tables.phase(salt, name)
         self.phase = departed_phase(self._known, hidden, anchor_gpa, top_gpa)
         self.cells_per_formula = 1.0 / self._known.z
-        ends = eos.volume_a3(self.phase, np.array([-_TENSION_GPA, self.phase.range_gpa[1]]))
+        ends = eos.volume_a3(self.phase, np.array([-_TENSION_GPA, highest_gpa(self.phase)]))
         self._ladder = np.geomspace(ends[0], ends[1], _VOLUMES)
         self._rows: dict[int, FloatArray] = {}
         edge = np.cbrt(self.volume_a3(0.0, KELVIN[1]))

@@ -141,8 +141,13 @@ def followed(phase: tables.Phase, top_gpa: float) -> tables.Phase:
     while True:
         wide = replace(phase, range_gpa=(0.0, top))
         try:
-            eos.volume_a3(wide, top)
+            eos.volume_a3(wide, highest_gpa(wide))
         except eos.OutOfRange:
             top *= 0.95
         else:
             return wide
+
+
+def highest_gpa(phase: tables.Phase) -> float:
+    """How far `eos` follows the 300 K isotherm of a row, a little less: cold cells need it to reach the row's own top."""
+    return 1.09 * phase.range_gpa[1] + 0.49
