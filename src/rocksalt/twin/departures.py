@@ -1,7 +1,8 @@
 """What this twin hides: how its sample, cell, beam and detector differ from the tables and files that the model reads.
 
 All is drawn from the twin seed at the beginning, each number from a stream of its own, and told in the truth file. What
-each is drawn from is written in `tiers.toml`, a section for each class here, a line for each of its fields.
+each is drawn from is written in `tiers.toml`, a section for each class here, a line for each of its fields. Gigapascals
+are KBr's in a cell of 0.055 GPa a bar; `rocksalt.twin.sample.salt` makes them another salt's.
 """
 
 from __future__ import annotations
@@ -9,14 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import sqrt
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from rocksalt.time import Chance
 from rocksalt.twin import tiers
-
-TRANSITION_GPA: Final = (1.3, 2.6)
-"""The drawn P50 is uniform over this range. KBr's own is 1.75-1.8 (Pistorius 1965): a model that only remembers the
-literature must not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,12 @@ class CellDepartures:
     collapse_gpa     pressure lost to a whole transformation
     blow_out_*       the gasket gives way at blow_out_at_bar where luck (0 to 1) is below the tier's share
     gradient_gpa     one sigma of the local pressures, leaning by gradient_skew
+    thinning_per_gpa the sample's thickness falls as 1 / (1 + thinning P)
+    thermal_gpa_per_k   what heating adds: the cell's expansion against the sample's; either sign
+    isochoric_share  share of the sample's thermal pressure that a frozen medium makes it feel
+    solid_*          factors on friction, thermal_gpa_per_k, gradient and deviatoric stress where the medium is frozen
+    drift_*          how far load and heat move the sample against the beam, and in which direction
+    wander_um        of the mount, with a period of wander_s; hole_um: radius of the gasket's hole
     """
 
     gain_relative: float
@@ -47,6 +50,20 @@ class CellDepartures:
     blow_out_at_bar: float
     gradient_gpa: float
     gradient_skew: float
+    thinning_per_gpa: float
+    thermal_gpa_per_k: float
+    isochoric_share: float
+    solid_friction: float
+    solid_thermal: float
+    solid_gradient: float
+    solid_stress: float
+    drift_um_per_gpa: float
+    drift_um_per_k: float
+    drift_load_rad: float
+    drift_heat_rad: float
+    wander_um: float
+    wander_s: float
+    hole_um: float
 
     @property
     def blow_out_bar(self) -> float | None:
@@ -58,12 +75,16 @@ class CellDepartures:
 class SampleDepartures:
     """The sample's own.
 
-    p50_place        where in TRANSITION_GPA a slow ramp (0.1 GPa/min) crosses half B2, 0 to 1
-    barrier_gpa      one sigma of the local transition pressures; p0, tau0, avrami, dead_band: see transformation.Law
+    p50_place        where in the salt's range a slow ramp (0.1 GPa/min, for KBr) crosses half B2, 0 to 1
+    barrier_gpa      one sigma of the local transition pressures; p0, tau0, avrami, dead_band, activation, slope,
+                     closing: see transformation.Law
+    stray_share      of the half-transformed volume of a salt that goes by B33, how much is B33
     deviatoric_gpa   the uniaxial stress t of Singh (1998)
     eos_*_gpa        by how much the true pressure of the volume that the table calls 2 GPa is higher: half of the error
                      is common to both phases, which come from one laboratory; within +- eos_limit_gpa
+    eos_other_*      another published set, where there is one, if luck (0 to 1) is below the tier's share
     k0p_*            shift of K0', anticorrelated with K0 through the condition above
+    elastic_relative error of the elastic constants as far as they move lines
     grains_per_deg   diffracting grains a degree of ring at multiplicity 12, with log-normal power and a mosaic's width
     fibre_*          March-Dollase parameter of a (100) fibre along the load axis; in_plane its lopsidedness
     line_intensity   half-width of the factors on each line's intensity, which have streams of their own
@@ -76,13 +97,20 @@ class SampleDepartures:
     tau0_s: float
     avrami: float
     dead_band_gpa: float
+    activation_ev: float
+    slope_gpa_per_k: float
+    closing_k: float
+    stray_share: float
     deviatoric_gpa: float
     eos_common_gpa: float
     eos_own_b1_gpa: float
     eos_own_b2_gpa: float
     eos_limit_gpa: float
+    eos_other_luck: float
+    eos_other_share: float
     k0p_b1: float
     k0p_b2: float
+    elastic_relative: float
     grains_per_deg: float
     grain_sigma_ln: float
     mosaic_deg: float
@@ -95,12 +123,6 @@ class SampleDepartures:
     crystallite_a: float
     microstrain: float
     grain_strain: float
-
-    @property
-    def p50_gpa(self) -> float:
-        """Where a slow ramp crosses half B2, if the sample transforms at all."""
-        low, high = TRANSITION_GPA
-        return low + self.p50_place * (high - low)
 
     def eos_error_gpa(self, structure: str) -> float:
         """Error of the table's pressures of "B1" or "B2" near 2 GPa."""
@@ -187,9 +209,10 @@ class SensorDepartures:
 
 @dataclass(frozen=True, slots=True)
 class SurroundingsDepartures:
-    """ambient_k: the room above 298 K."""
+    """ambient_k: the room above 298 K; lag_relative: how late the sample follows heater and cold head."""
 
     ambient_k: float
+    lag_relative: float
 
 
 @dataclass(frozen=True, slots=True)
