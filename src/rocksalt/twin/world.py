@@ -38,7 +38,7 @@ _NOTICE_SHARE: Final = 0.002
 _BLUR_GPA: Final = 0.004
 _BLUR_SHARE: Final = 0.004
 _MOST_PARTS: Final = 8
-_FLUX_OF_TIERS: Final = 2.0e9
+_USUAL_FLUX_PH_PER_S: Final = 2.0e9
 _ROOM_K: Final = 298.0
 _KEV_ANGSTROM: Final = 12.398419843
 
@@ -63,7 +63,7 @@ class World:
         twin_seed: int,
         *,
         nominal: Geometry,
-        flux_ph_per_s: float = _FLUX_OF_TIERS,
+        flux_ph_per_s: float = _USUAL_FLUX_PH_PER_S,
         size_m: tuple[float, float] = (30e-6, 30e-6),
         thickness_m: float = 30e-6,
         polarisation: float = 0.98,
@@ -91,13 +91,13 @@ class World:
         self.cell = Cell(hidden, gpa_per_bar, self.chance, transformation.Transformation(law, shares))
         self.nominal = nominal
         self._make_renderer = partial(
-            Renderer, nominal, hidden, lattices, shares, polarisation, 1e6 * thickness_m, self.chance
-        )
+            Renderer, nominal, hidden, lattices, shares, polarisation, 1e6 * thickness_m, self.chance,
+            flux_ph_per_s=flux_ph_per_s, salt=sample,
+        )  # fmt: skip
         self._dose_gy_per_s = absorption.dose_rate_gy_per_s(
             sample, flux_ph_per_s * hidden.beam.flux_relative, _KEV_ANGSTROM / real_angstrom,
             beam_size_m=size_m, thickness_m=thickness_m,
         )  # fmt: skip
-        self._brightness = flux_ph_per_s / _FLUX_OF_TIERS
         self._phase = float(self.chance.stream("beam.ripple").uniform(0.0, 2.0 * pi))
 
         self._now_s = 0.0
@@ -214,7 +214,7 @@ class World:
             for part in range(parts):
                 middle = low + (high - low) * (part + 0.5) / parts
                 pressure, transformed = self.state(middle)
-                light = (high - low) / parts * self._brightness * self._ripple(middle)
+                light = (high - low) / parts * self._ripple(middle)
                 fraction = self.fraction_b2(pressure, transformed)
                 found.append(Glimpse(light, pressure, transformed, fraction, self._kelvin(middle)))
         return found
@@ -309,7 +309,7 @@ def world_from_station(  # the tables of a station file that bear on the world
         tier(str(twin_table.get("tier", "clean"))),
         twin_seed,
         nominal=nominal,
-        flux_ph_per_s=float(beam.get("flux_ph_per_s", _FLUX_OF_TIERS)),
+        flux_ph_per_s=float(beam.get("flux_ph_per_s", _USUAL_FLUX_PH_PER_S)),
         size_m=(1e-6 * float(size_um[0]), 1e-6 * float(size_um[1])),
         thickness_m=1e-6 * float(twin_table.get("thickness_um", 30.0)),
         polarisation=float(beam.get("polarisation", 0.98)),

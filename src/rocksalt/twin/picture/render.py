@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rocksalt.time import Chance
 from rocksalt.twin.departures import Departures
-from rocksalt.twin.picture import grains, scene
+from rocksalt.twin.picture import grains, scene, strength
 from rocksalt.twin.picture.geometry import Geometry, departed, rays
 from rocksalt.twin.sample.lattice import Lattice
 from rocksalt.twin.sample.transformation import Spread, gradient_scale
@@ -27,7 +27,6 @@ _STEP_DEG: Final = 0.002
 _REACH_DEG: Final = 0.7
 _GROUPS: Final = 7
 _AREA_STEPS: Final = 700
-_ANCHOR_GPA: Final = 1.0
 Float32 = NDArray[np.float32]
 
 
@@ -48,13 +47,18 @@ class Renderer:
 
     def __init__(
         self, nominal: Geometry, hidden: Departures, lattices: tuple[Lattice, Lattice], spread: Spread,
-        polarisation: float, thickness_um: float, chance: Chance,
+        polarisation: float, thickness_um: float, chance: Chance, *, flux_ph_per_s: float, salt: str = "KBr",
     ) -> None:  # fmt: skip
+        """flux_ph_per_s is what the station file says; the true flux departs from it."""
         real = departed(nominal, hidden)
+        flux = flux_ph_per_s * hidden.beam.flux_relative
         self.geometry = real
         self._hidden, self.lattices, self._spread = hidden, lattices, spread
         seen_by = rays(real)
-        parts = scene.build(real, nominal, seen_by, hidden, polarisation, chance)
+        parts = scene.build(
+            real, nominal, seen_by, hidden, polarisation, chance,
+            flux_ph_per_s=flux, thickness_um=thickness_um, salt=salt,
+        )  # fmt: skip
         self.mask = parts.mask
         self._hot = parts.hot_per_s.ravel()
         self._hot_somewhere = bool(self._hot.any())
@@ -87,14 +91,10 @@ class Renderer:
             )
             for phase, ratio in zip(lattices, (hidden.sample.fibre_b1, hidden.sample.fibre_b2), strict=True)
         }
-        # The strongest line of B1 stands `contrast` times above its background, for 30 um of salt.
-        b1 = lattices[0]
-        power = b1.powers(_ANCHOR_GPA, 300.0)
-        strongest = int(np.argmax(power))
-        angle = b1.two_theta_deg(np.array([_ANCHOR_GPA]), 300.0)[0][strongest : strongest + 1]
-        height = float(self._profile(angle, angle, np.ones(1))[0])
-        wanted = hidden.scene.contrast * float(scene.background(angle, hidden)[0])
-        self._scale = wanted / (power[strongest] * height) * thickness_um / 30.0
+        # Powers become photons a second into a pixel that looks at the sample squarely.
+        self._scale = flux * strength.pixel_steradian(real) * strength.ring_per_steradian(
+            real.wavelength_angstrom, thickness_um * hidden.scene.filling
+        )  # fmt: skip
 
     @staticmethod
     def cutoff_counts(seconds: float) -> int:
