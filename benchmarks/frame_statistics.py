@@ -17,6 +17,9 @@ Mask = NDArray[np.bool_]
 
 LEVELS_DEG: Final = tuple(float(angle) for angle in range(4, 22))
 SPOT_SIGMA: Final = 6.0
+SPOT_CONTRAST: Final = 0.35
+"""A spot is at least so much above its surroundings, relative to them: six sigma of the real frame's uneven pixels. A
+sensor with evener pixels is not to count what that one would hide."""
 SPOT_PIXELS: Final = 3
 """Smallest number of pixels that touch: a grain or a diamond is wider than a pixel, a hot pixel or a zinger isn't."""
 _SECTOR_DEG: Final = 5.0
@@ -135,7 +138,8 @@ class Spots:
 
 
 def spots(seen: Seen, saturation: float = np.inf) -> Spots:
-    """Pixels more than SPOT_SIGMA above the median of their piece of annulus, in groups of at least SPOT_PIXELS."""
+    """Pixels more than SPOT_SIGMA and SPOT_CONTRAST above the median of their piece of annulus, in groups of at least
+    SPOT_PIXELS."""
     from scipy import ndimage
 
     annulus, sector, many, around = _sectors(seen, _ANNULUS_DEG)
@@ -143,7 +147,7 @@ def spots(seen: Seen, saturation: float = np.inf) -> Spots:
     group = annulus * around + sector
     middle, sigma, _ = _medians(seen.counts[look], group[look], many * around)
     level, spread = middle[group], np.maximum(sigma[group], np.sqrt(np.maximum(middle[group], 1.0)))
-    bright = look & (seen.counts > level + SPOT_SIGMA * spread)
+    bright = look & (seen.counts > level + np.maximum(SPOT_SIGMA * spread, SPOT_CONTRAST * level))
     label, _ = ndimage.label(bright, structure=np.ones((3, 3)))
     size = np.bincount(label.ravel())
     size[0] = 0
