@@ -184,7 +184,7 @@ class Tabulated:
     def volume_a3(self, pressure_gpa, temperature_k):
         return float(eos.volume_a3(self._phase, pressure_gpa))
 
-    def two_theta_deg(self, pressures_gpa, temperature_k):
+    def two_theta_deg(self, pressures_gpa, temperature_k, deviatoric_gpa=None):
         edges = np.cbrt([self.volume_a3(pressure, temperature_k) for pressure in pressures_gpa])[:, None]
         return 2.0 * np.degrees(np.arcsin(self._angstrom * self._edge_over_d / (2.0 * edges)))
 

@@ -162,21 +162,76 @@ class ProfileDepartures:
 
 @dataclass(frozen=True, slots=True)
 class SceneDepartures:
-    """All on the image that isn't the sample.
+    """What else is on the way: how much salt, air, beam stop.
 
-    contrast            the strongest line of B1 at 1 GPa, above the background next to it, relative to it
-    background_per_s    counts a second and pixel where Compton scattering has its shoulder
-    gasket              brightness of the gasket's rings, relative to the background; its grains, its strain
+    filling             share of the station's thickness_um that is salt; the rest is medium
+    diffuse_relative    error of the smooth background's cross sections as a whole
+    air_mm              air that the beam crosses behind the cell
+    halo_per_sr         small-angle scattering of slits and windows at 1 degree, falling with the cube of the angle
+    stop_*              the beam stop's shadow on the detector; stop_leak is what is counted within it
+    arm_*               its arm: width of the shadow, transmission, direction (0 along the rows, pi/2 along the columns)
     """
 
-    contrast: float
-    background_per_s: float
-    compton_centre_deg: float
-    air: float
-    gasket: float
-    gasket_grains_per_deg: float
-    gasket_strain: float
-    diamond_spots: int
+    filling: float
+    diffuse_relative: float
+    air_mm: float
+    halo_per_sr: float
+    stop_radius_mm: float
+    stop_soft_mm: float
+    stop_leak: float
+    arm_width_mm: float
+    arm_transmission: float
+    arm_azimuth_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnvilDepartures:
+    """Two diamonds and the downstream one's seat.
+
+    *_mm, *_rad      thickness along the beam; how the table's (100) leans and turns from the beam
+    spot*            Bragg spots: number, decades of the flux in their core, how far drawn out
+    kossel_*         Kossel lines: dip of 111, width, bright side
+    seat_*           its cone's half-angle and how far that is off, transmission deep in it, degrees to get there
+    """
+
+    upstream_mm: float
+    downstream_mm: float
+    upstream_tilt1_rad: float
+    upstream_tilt2_rad: float
+    upstream_spin_rad: float
+    downstream_tilt1_rad: float
+    downstream_tilt2_rad: float
+    downstream_spin_rad: float
+    spots: int
+    spot_faint: float
+    spot_bright: float
+    spot_streak_mm: float
+    kossel_depth: float
+    kossel_width_deg: float
+    kossel_bright: float
+    seat_opening_deg: float
+    seat_ramp_deg: float
+    seat_transmission: float
+    seat_off_deg: float
+    seat_off_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class GasketDepartures:
+    """kind 0 rhenium, 1 tungsten, 2 steel; tails is the share of the flux that meets it within the indentation, which
+    is thickness_um thick from hole_um to indented_um from the axis and opaque beyond; the beam is beam_off_um from the
+    axis, towards the azimuth beam_off_rad. Its grains are few, strained and broadened."""
+
+    kind: int
+    tails: float
+    thickness_um: float
+    hole_um: float
+    indented_um: float
+    beam_off_um: float
+    beam_off_rad: float
+    grains_per_deg: float
+    strain: float
+    microstrain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +280,8 @@ class Departures:
     calibration: CalibrationDepartures
     profile: ProfileDepartures
     scene: SceneDepartures
+    anvils: AnvilDepartures
+    gasket: GasketDepartures
     sensor: SensorDepartures
     surroundings: SurroundingsDepartures
 
@@ -246,6 +303,8 @@ def draw(tier: tiers.Tier, chance: Chance) -> Departures:
         section("calibration", CalibrationDepartures),
         section("profile", ProfileDepartures),
         section("scene", SceneDepartures),
+        section("anvils", AnvilDepartures),
+        section("gasket", GasketDepartures),
         section("sensor", SensorDepartures),
         section("surroundings", SurroundingsDepartures),
     )

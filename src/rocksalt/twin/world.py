@@ -43,7 +43,7 @@ _NOTICE_SHARE: Final = 0.002
 _BLUR_GPA: Final = 0.004
 _BLUR_SHARE: Final = 0.004
 _MOST_PARTS: Final = 8
-_FLUX_OF_TIERS: Final = 2.0e9
+_USUAL_FLUX_PH_PER_S: Final = 2.0e9
 _ROOM_K: Final = 298.0
 _KEV_ANGSTROM: Final = 12.398419843
 _GAINS: Final = 1.8  # times the station's prior: no tier's cell gives more
@@ -73,7 +73,7 @@ class World:
         twin_seed: int,
         *,
         nominal: Geometry,
-        flux_ph_per_s: float = _FLUX_OF_TIERS,
+        flux_ph_per_s: float = _USUAL_FLUX_PH_PER_S,
         size_m: tuple[float, float] = (30e-6, 30e-6),
         thickness_m: float = 30e-6,
         polarisation: float = 0.98,
@@ -107,14 +107,22 @@ class World:
         )  # fmt: skip
         self.nominal = nominal
         self._make_renderer = partial(
-            Renderer, nominal, hidden, self.lattices, shares, polarisation, asked.thickness_um, self.chance
+            Renderer,
+            nominal,
+            hidden,
+            self.lattices,
+            shares,
+            polarisation,
+            asked.thickness_um,
+            self.chance,
+            flux_ph_per_s=flux_ph_per_s,
+            salt=self.salt.name,
         )
         self.gasket = Gasket(asked.thickness_um, hidden.cell.thinning_per_gpa)
         self._dose_rate = self._rate(flux_ph_per_s * hidden.beam.flux_relative, size_m)
         beam_um = (1e6 * size_m[0], 1e6 * size_m[1])
         wander = float(self.chance.stream("cell.wander").uniform(0.0, 2.0 * pi))
         self._drift = Drift(hidden.cell, self.ambient_k, beam_um, wander)
-        self._brightness = flux_ph_per_s / _FLUX_OF_TIERS
         self._phase = float(self.chance.stream("beam.ripple").uniform(0.0, 2.0 * pi))
 
         self._now_s = 0.0
@@ -311,7 +319,7 @@ class World:
             parts = min(max(ceil(change), 1), _MOST_PARTS)
             for part in range(parts):
                 middle = low + (high - low) * (part + 0.5) / parts
-                light = (high - low) / parts * self._brightness * self._ripple(middle)
+                light = (high - low) / parts * self._ripple(middle)
                 found.append(self._glimpse(middle, light))
         return found
 
@@ -432,7 +440,7 @@ def world_from_station(  # the tables of a station file that bear on the world
         tier(asked.tier),
         twin_seed,
         nominal=nominal,
-        flux_ph_per_s=_FLUX_OF_TIERS if flux is None else float(flux),
+        flux_ph_per_s=_USUAL_FLUX_PH_PER_S if flux is None else float(flux),
         size_m=(1e-6 * float(size_um[0]), 1e-6 * float(size_um[1])),
         thickness_m=1e-6 * asked.thickness_um,
         polarisation=float(beam.get("polarisation", 0.98)),

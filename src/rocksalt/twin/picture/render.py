@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rocksalt.time import Chance
 from rocksalt.twin.departures import Departures
-from rocksalt.twin.picture import grains, scene, stray
+from rocksalt.twin.picture import grains, scene, stray, strength
 from rocksalt.twin.picture.geometry import Geometry, departed, rays
 from rocksalt.twin.picture.sensor import Sensor
 from rocksalt.twin.sample.lattice import Lattice, Reflection
@@ -27,7 +27,6 @@ _REACH_DEG: Final = 0.7
 _REACH_STEPS: Final = round(_REACH_DEG / _STEP_DEG)
 _GROUPS: Final = 7
 _AREA_STEPS: Final = 700
-_ANCHOR_GPA: Final = 1.0
 _LEAST_SHARE: Final = 1e-6
 _MOST_SHEETS: Final = 4
 _SAME_GRAINS: Final = 0.5 / grains.GENERATIONS
@@ -42,7 +41,9 @@ class Diffracting(Protocol):
     def name(self) -> str: ...
     @property
     def reflections(self) -> tuple[Reflection, ...]: ...
-    def two_theta_deg(self, pressures_gpa: FloatArray, temperature_k: float) -> FloatArray: ...
+    def two_theta_deg(
+        self, pressures_gpa: FloatArray, temperature_k: float, deviatoric_gpa: float | None = None
+    ) -> FloatArray: ...
     def powers(self, pressure_gpa: float, temperature_k: float) -> FloatArray: ...
 
 
@@ -56,6 +57,7 @@ class Glimpse:
                    rest. A sample of one phase is that phase, whatever these say
     gradient       what the spread of local pressures is multiplied with; None: `gradient_scale` of the pressure
     thickness_um   of the sample along the beam; None: as it was loaded, less 6 % a GPa
+    deviatoric_gpa the uniaxial stress t of Singh (1998); None: the twin's own in a fluid medium
     hit            share of the light that meets the sample and not the gasket's rim
     """
 
@@ -67,6 +69,7 @@ class Glimpse:
     stray: float = 0.0
     gradient: float | None = None
     thickness_um: float | None = None
+    deviatoric_gpa: float | None = None
     hit: float = 1.0
 
 
@@ -75,15 +78,20 @@ class Renderer:
 
     def __init__(
         self, nominal: Geometry, hidden: Departures, lattices: Sequence[Lattice], spread: Spread,
-        polarisation: float, thickness_um: float, chance: Chance, *, salt: str = "KBr",
+        polarisation: float, thickness_um: float, chance: Chance, *, flux_ph_per_s: float, salt: str = "KBr",
     ) -> None:  # fmt: skip
+        """flux_ph_per_s is what the station file says; the true flux departs from it."""
         real = departed(nominal, hidden)
+        flux = flux_ph_per_s * hidden.beam.flux_relative
         self.geometry = real
         self._hidden, self._spread, self._thickness_um = hidden, spread, thickness_um
         # A salt of one structure may come as the same phase twice.
         self.lattices = tuple({lattice.name: lattice for lattice in lattices}.values())
         seen_by = rays(real)
-        parts = scene.build(real, nominal, seen_by, hidden, polarisation, chance)
+        parts = scene.build(
+            real, nominal, seen_by, hidden, polarisation, chance,
+            flux_ph_per_s=flux, thickness_um=thickness_um, salt=salt,
+        )  # fmt: skip
         self.sensor = Sensor(real.shape, hidden.sensor, chance)
         self.mask = self.sensor.mask
         # Pixels that count, by ascending angle; all that follows has one number for each of them.
@@ -135,14 +143,10 @@ class Renderer:
             )
             for phase in self._phases
         }
-        # The strongest line of B1 stands `contrast` times above its background, for 30 um of salt.
-        b1 = lattices[0]
-        power = b1.powers(_ANCHOR_GPA, 300.0)
-        strongest = int(np.argmax(power))
-        angle = b1.two_theta_deg(np.array([_ANCHOR_GPA]), 300.0)[0][strongest : strongest + 1]
-        height = float(self._profile(angle, angle, np.ones(1))[0])
-        wanted = hidden.scene.contrast * float(scene.background(angle, hidden)[0])
-        self._scale = wanted / (power[strongest] * height) * thickness_um / 30.0
+        # Powers become photons a second into a pixel that looks at the sample squarely.
+        self._scale = flux * strength.pixel_steradian(real) * strength.ring_per_steradian(
+            real.wavelength_angstrom, thickness_um * hidden.scene.filling
+        )  # fmt: skip
 
     @staticmethod
     def cutoff_counts(seconds: float) -> int:
@@ -196,7 +200,7 @@ class Renderer:
                 pressures, parts = _grouped(pressure + wide * self._spread.gradient_gpa, weights)
                 amount = self._scale * glimpse.light_s * glimpse.hit * share * self._thinned(glimpse)
                 powers = amount * phase.powers(pressure, kelvin) * self._fibre[phase.name]
-                positions.append(phase.two_theta_deg(pressures, kelvin))
+                positions.append(phase.two_theta_deg(pressures, kelvin, glimpse.deviatoric_gpa))
                 strengths.append(parts[:, None] * powers[None, :])
             if positions:
                 where, how_much = np.concatenate(positions), np.concatenate(strengths)

@@ -59,7 +59,9 @@ class Stray:
             for h, k, l in lines.hkl[shown].tolist()  # noqa: E741  # the crystallographer's names
         )
 
-    def two_theta_deg(self, pressures_gpa: FloatArray, temperature_k: float) -> FloatArray:
+    def two_theta_deg(
+        self, pressures_gpa: FloatArray, temperature_k: float, deviatoric_gpa: float | None = None
+    ) -> FloatArray:
         """Line positions, (len(pressures), reflections), without stress shifts, elasticity being unknown; 180 where
         there is no line."""
         edges = np.cbrt([self._b1.volume_a3(float(pressure), temperature_k) for pressure in pressures_gpa])
