@@ -42,16 +42,16 @@ class Thermal:
         self._world = world
 
     def sample_k(self, at_s: float) -> float:
-        return self._world.oven.sample_k(self._world.advance(at_s))
+        return self._world.stage.sample_k(self._world.advance(at_s))
 
     def heat(self, at_s: float, setpoint_k: float, rate_k_per_min: float) -> None:
-        self._world.oven.heat(self._world.advance(at_s), setpoint_k, rate_k_per_min)
+        self._world.stage.heat(self._world.advance(at_s), setpoint_k, rate_k_per_min)
 
     def off(self, at_s: float) -> None:
-        self._world.oven.off(self._world.advance(at_s))
+        self._world.stage.off(self._world.advance(at_s))
 
     def heater_percent(self, at_s: float) -> float:
-        return self._world.oven.heater_percent(self._world.advance(at_s))
+        return self._world.stage.heater_percent(self._world.advance(at_s))
 
 
 class Enclosure:

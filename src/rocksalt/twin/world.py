@@ -1,36 +1,41 @@
-"""The world of one experiment: cell, sample, hutch, heater and camera, taken forward in experiment time when asked.
+"""The world of one experiment: cell, sample, hutch, stage and camera, taken forward in experiment time when asked.
 
-Mechanics and kinetics go on a fixed grid of time, so that nothing depends on when or how often anybody asks.
+Mechanics and kinetics go on a fixed grid of time, everything else is a function of time that only commands change, so
+that nothing depends on when or how often anybody asks.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property, partial
-from math import ceil, inf, pi, sin
+from math import ceil, inf, isfinite, pi, sin
 from pathlib import Path
 from typing import Any, Final
 
 from rocksalt.crystals import absorption
+from rocksalt.crystals.intermediate import B33
+from rocksalt.crystals.transition import TRANSITIONS
 from rocksalt.time import Chance
 from rocksalt.twin import departures, doors, doorways
 from rocksalt.twin.cell.gas import Gas
-from rocksalt.twin.cell.piston import Cell
-from rocksalt.twin.picture.geometry import Geometry, read_poni
+from rocksalt.twin.cell.gasket import DoseRate, Drift, Gasket
+from rocksalt.twin.cell.medium import medium as medium_named
+from rocksalt.twin.cell.piston import STIFFENING_BAR, Cell
+from rocksalt.twin.history import STEP_S, History, Moment
+from rocksalt.twin.picture.geometry import Geometry, departed, rays, read_poni
 from rocksalt.twin.picture.render import Glimpse, Renderer
 from rocksalt.twin.sample import transformation
 from rocksalt.twin.sample.lattice import Lattice, Shrinkage
+from rocksalt.twin.sample.salt import Salt, salt
 from rocksalt.twin.surroundings.hutch import Hutch
-from rocksalt.twin.surroundings.oven import Oven
+from rocksalt.twin.surroundings.stage import Stage
 from rocksalt.twin.tiers import Tier, tier
 from rocksalt.twin.truth import Truth
+from rocksalt.twin.twin_table import TwinTable, read
 from rocksalt.values import FloatArray
 
-STEP_S: Final = 0.25
 _LEAP: Final = 240
-_REMEMBER_S: Final = 1800.0
 _ONSET: Final = 0.05
 _HALF: Final = 0.5
 _NOTICE_GPA: Final = 0.001
@@ -38,22 +43,27 @@ _NOTICE_SHARE: Final = 0.002
 _BLUR_GPA: Final = 0.004
 _BLUR_SHARE: Final = 0.004
 _MOST_PARTS: Final = 8
-_FLUX_OF_TIERS: Final = 2.0e9
+_USUAL_FLUX_PH_PER_S: Final = 2.0e9
 _ROOM_K: Final = 298.0
 _KEV_ANGSTROM: Final = 12.398419843
+_GAINS: Final = 1.8  # times the station's prior: no tier's cell gives more
 
 
 class World:
     """One twin. `membrane`, `thermal`, `enclosure`, `camera` are its doors (`rocksalt.twin.doors`).
 
-    sample                KBr, so far
+    sample                a salt of the table. Where that has one phase only, nothing transforms; the caesium salts are
+                          B2 from the start, and their fraction of B2 is 1
     tier                  how unkind (`rocksalt.twin.tiers`)
     nominal               the geometry that the experimenter believes in
     flux_ph_per_s         what the station file says; the true flux departs from it
-    size_m, thickness_m   beam, horizontal and vertical, and sample along the beam
+    size_m, thickness_m   beam, horizontal and vertical, and sample along the beam at no load
     gpa_per_bar           the station's prior for the load curve
     transition            "draw" or "none" (B1 to the end)
+    medium, coldest_k     as `rocksalt.twin.twin_table` has them
     truth                 where to write what really happens; None for nowhere
+
+    Raises ValueError for what no twin has, saying which and what is allowed.
     """
 
     def __init__(  # a world has that many circumstances
@@ -63,50 +73,66 @@ class World:
         twin_seed: int,
         *,
         nominal: Geometry,
-        flux_ph_per_s: float = _FLUX_OF_TIERS,
+        flux_ph_per_s: float = _USUAL_FLUX_PH_PER_S,
         size_m: tuple[float, float] = (30e-6, 30e-6),
         thickness_m: float = 30e-6,
         polarisation: float = 0.98,
         gpa_per_bar: float = 0.055,
         transition: str = "draw",
+        medium: str = "methanol-ethanol",
+        coldest_k: float | None = None,
         truth: Truth | None = None,
     ) -> None:
-        if sample != "KBr":
-            raise ValueError(f"[twin] sample = {sample!r}: the twin knows KBr only, so far")
-        if transition not in ("draw", "none"):
-            raise ValueError(f"[twin] transition = {transition!r}: it is draw or none")
+        asked = TwinTable(sample, tier.name, transition, 1e6 * thickness_m, medium, coldest_k)
+        _check_beam(flux_ph_per_s, size_m, polarisation)
         self.chance = Chance(twin_seed)
-        self.hidden = hidden = departures.draw(tier, self.chance)
-        real_angstrom = nominal.wavelength_angstrom * (1.0 + hidden.beam.wavelength_relative)
-        lattices = (
-            Lattice(sample, "B1", hidden, self.chance, real_angstrom),
-            Lattice(sample, "B2", hidden, self.chance, real_angstrom),
-        )
-        self._shrinkage = Shrinkage(*lattices)
+        self.salt: Salt = salt(sample, gpa_per_bar)
+        self.hidden = hidden = self.salt.suited(departures.draw(tier, self.chance))
+        self.ambient_k = _ROOM_K + hidden.surroundings.ambient_k
+        self.lattices = self._phases(nominal, gpa_per_bar)
+        top_gpa = min(lattice.phase.range_gpa[1] for lattice in self.lattices)
+        self._shrinkage = Shrinkage(*self.lattices, self.salt.anchor_gpa, top_gpa)
         shares = transformation.spread(hidden.cell.gradient_gpa, hidden.cell.gradient_skew, hidden.sample.barrier_gpa)
         self.gas = Gas(hidden.cell.supply_bar, hidden.cell.leak_bar_per_min)
         self.hutch = Hutch()
-        self.oven = Oven(_ROOM_K + hidden.surroundings.ambient_k)
-        law = _law(hidden, shares, transforms=transition == "draw")
-        self.cell = Cell(hidden, gpa_per_bar, self.chance, transformation.Transformation(law, shares))
+        self.stage = Stage(self.ambient_k, coldest_k, hidden.surroundings.lag_relative)
+        self.transforms = asked.transition == "draw" and self.salt.p50_gpa is not None
+        self.cell = Cell(
+            hidden, gpa_per_bar, self.chance,
+            transformation.Transformation(
+                self._law(shares), shares, from_the_start=self.salt.structures == ("B2",)
+            ),
+            medium_named(medium), ambient_k=self.ambient_k, embedded_gpa=self.salt.embedded_gpa,
+            isochoric_gpa=self.lattices[0].thermal_gpa,
+        )  # fmt: skip
         self.nominal = nominal
         self._make_renderer = partial(
-            Renderer, nominal, hidden, lattices, shares, polarisation, 1e6 * thickness_m, self.chance
+            Renderer,
+            nominal,
+            hidden,
+            self.lattices,
+            shares,
+            polarisation,
+            asked.thickness_um,
+            self.chance,
+            flux_ph_per_s=flux_ph_per_s,
+            salt=self.salt.name,
         )
-        self._dose_gy_per_s = absorption.dose_rate_gy_per_s(
-            sample, flux_ph_per_s * hidden.beam.flux_relative, _KEV_ANGSTROM / real_angstrom,
-            beam_size_m=size_m, thickness_m=thickness_m,
-        )  # fmt: skip
-        self._brightness = flux_ph_per_s / _FLUX_OF_TIERS
+        self.gasket = Gasket(asked.thickness_um, hidden.cell.thinning_per_gpa)
+        self._dose_rate = self._rate(flux_ph_per_s * hidden.beam.flux_relative, size_m)
+        beam_um = (1e6 * size_m[0], 1e6 * size_m[1])
+        wander = float(self.chance.stream("cell.wander").uniform(0.0, 2.0 * pi))
+        self._drift = Drift(hidden.cell, self.ambient_k, beam_um, wander)
         self._phase = float(self.chance.stream("beam.ripple").uniform(0.0, 2.0 * pi))
 
         self._now_s = 0.0
         self._steps = 0
-        # The state after each step at which it changed; quiet times take no room.
-        self._kept_steps: list[int] = [0]
-        start = (self.cell.state.pressure_gpa, self.cell.transformation.transformed)
-        self._kept: list[tuple[float, FloatArray]] = [start]
-        self._dose_gy, self._dose_until_s = 0.0, 0.0
+        state = self.cell.state
+        first = self._gy_per_s(state.pressure_gpa)
+        self._history = History(
+            Moment(state.pressure_gpa, self.cell.transformation.transformed, state.solid, first, 0.0),
+            self.hutch.light_s,
+        )
         self._truth = truth
         self._told: tuple[float, float] = (-inf, -inf)
         self._onset_gpa: float | None = None
@@ -123,6 +149,55 @@ class World:
     def renderer(self) -> Renderer:
         """Made when the first image is wanted: most of what a world costs to begin with."""
         return self._make_renderer()
+
+    # --- what it is made of -------------------------------------------------------------------------------------------
+
+    def _phases(self, nominal: Geometry, gpa_per_bar: float) -> tuple[Lattice, Lattice]:
+        """B1 and B2; the same one twice where the table has one."""
+        real = departed(nominal, self.hidden)
+        top_gpa = max(20.0, 3.0 * self.salt.anchor_gpa, _GAINS * gpa_per_bar * STIFFENING_BAR)
+        made = [
+            Lattice(
+                self.salt.name, structure, self.hidden.sample, self.chance, real.wavelength_angstrom,
+                anchor_gpa=self.salt.anchor_gpa, top_gpa=top_gpa, two_theta_max_deg=_farthest_deg(real),
+            )
+            for structure in self.salt.structures
+        ]  # fmt: skip
+        return made[0], made[-1]
+
+    def _law(self, shares: transformation.Spread) -> transformation.Law:
+        sample = self.hidden.sample
+        law = transformation.Law(
+            inf, -inf, sample.tau0_s, sample.p0_gpa, sample.avrami,
+            sample.activation_ev, sample.slope_gpa_per_k, sample.closing_k,
+        )  # fmt: skip
+        if not self.transforms:
+            return law
+        forward = transformation.forward_for_p50(
+            law, shares, self.p50_gpa, self.hidden.cell.collapse_gpa, rate_gpa_per_min=0.1 * self.salt.transition,
+            temperature_k=self.ambient_k, embedded_gpa=self.salt.embedded_gpa,
+        )  # fmt: skip
+        return replace(law, forward_gpa=forward, reverse_gpa=forward - sample.dead_band_gpa)
+
+    @property
+    def p50_gpa(self) -> float:
+        """Where a slow ramp of the load at room temperature (0.1 GPa/min, for KBr) was drawn to cross half B2. Raises
+        ValueError for a salt that doesn't transform."""
+        return self.salt.drawn_p50_gpa(self.hidden.sample.p50_place)
+
+    def _rate(self, flux_ph_per_s: float, size_m: tuple[float, float]) -> DoseRate:
+        energy_kev = _KEV_ANGSTROM / self.lattices[0].wavelength_angstrom
+        per_um = 1e-6 * absorption.linear_attenuation_per_m(self.salt.name, energy_kev)
+        start_um = self.gasket.start_um
+        rate = absorption.dose_rate_gy_per_s(
+            self.salt.name, flux_ph_per_s, energy_kev, beam_size_m=size_m, thickness_m=1e-6 * start_um
+        )
+        return DoseRate(rate / DoseRate(1.0, per_um).gy_per_s(start_um, 1.0), per_um)
+
+    def _gy_per_s(self, pressure_gpa: float) -> float:
+        first = self.lattices[0]
+        density = first.phase.v0_a3 / first.room_volume_a3(pressure_gpa)
+        return self._dose_rate.gy_per_s(self.gasket.thickness_um(pressure_gpa), density)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -149,11 +224,14 @@ class World:
         while self._steps < last:
             step = self._steps + 1
             at = step * STEP_S
-            pressure, fraction = self._kept[-1][0], self.fraction_b2(*self._kept[-1])
+            before = self._history.last
+            pressure, fraction = before.pressure_gpa, self.fraction_b2(before.pressure_gpa, before.transformed)
             if abs(pressure - self._told[0]) > _NOTICE_GPA or abs(fraction - self._told[1]) > _NOTICE_SHARE:
                 self.tell_truth(at)
-            moved = self.cell.advance(self.gas.bar(at), STEP_S, self._shrinkage.relative(pressure))
-            if not moved:
+            moved = self.cell.advance(
+                self.gas.bar(at), self.stage.sample_k(at), STEP_S, self._shrinkage.relative(pressure)
+            )
+            if not moved and self.stage.still(at):
                 # Between commands the gas only rises or only falls: if friction holds at the far end, it always does.
                 far = min(last, step + _LEAP)
                 step = far if self.cell.holds(self.gas.bar(far * STEP_S)) else step
@@ -162,32 +240,26 @@ class World:
                 self._keep(step, pressure, fraction)
 
     def _keep(self, step: int, pressure_before: float, fraction_before: float) -> None:
-        state = (self.cell.state.pressure_gpa, self.cell.transformation.transformed)
-        self._kept_steps.append(step)
-        self._kept.append(state)
-        fraction = self.fraction_b2(*state)
-        if self._p50_gpa is None and fraction >= _ONSET:
+        state, transformed = self.cell.state, self.cell.transformation.transformed
+        pressure = state.pressure_gpa
+        self._history.keep(step, pressure, transformed, state.solid, self._gy_per_s(pressure))
+        if not self.transforms or self._p50_gpa is not None:
+            return
+        fraction = self.fraction_b2(pressure, transformed)
+        if fraction >= _ONSET:
             if self._onset_gpa is None:
-                self._onset_gpa = _crossing(_ONSET, fraction_before, fraction, pressure_before, state[0])
+                self._onset_gpa = _crossing(_ONSET, fraction_before, fraction, pressure_before, pressure)
             if fraction >= _HALF:
-                self._p50_gpa = _crossing(_HALF, fraction_before, fraction, pressure_before, state[0])
+                self._p50_gpa = _crossing(_HALF, fraction_before, fraction, pressure_before, pressure)
                 self._sum_up()
-        if len(self._kept) > 4 * _REMEMBER_S / STEP_S:
-            forget = bisect_right(self._kept_steps, step - int(_REMEMBER_S / STEP_S)) - 1
-            del self._kept[:forget], self._kept_steps[:forget]
 
     # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self, at_s: float) -> tuple[float, FloatArray]:
         """Mean pressure (GPa) and transformed share of each bin at a time not after now: straight between two steps of
-        the grid, one step late, so that it never waits for a command that hasn't been given."""
-        step = int(at_s // STEP_S)
-        part = at_s / STEP_S - step
-        (p0, x0), (p1, x1) = self._after(step - 1), self._after(step)
-        return p0 + part * (p1 - p0), x0 if x0 is x1 else x0 + part * (x1 - x0)
-
-    def _after(self, step: int) -> tuple[float, FloatArray]:
-        return self._kept[max(bisect_right(self._kept_steps, step) - 1, 0)]
+        the grid. Raises ValueError for a time that hasn't come, or none."""
+        pressure, transformed, _ = self._history.state(self._past(at_s))
+        return pressure, transformed
 
     def fraction_b2(self, pressure_gpa: float, transformed: FloatArray) -> float:
         """Volume fraction of B2: a little less than the molar share, for it is the denser phase."""
@@ -197,12 +269,46 @@ class World:
         b2 = share * (1.0 - self._shrinkage.strain(pressure_gpa))
         return b2 / (b2 + 1.0 - share)
 
+    def stray_share(self, pressure_gpa: float, transformed: FloatArray) -> float:
+        """Volume share of the stray structure (B33) on the way from B1 to B2, 0 for a salt in which none was seen.
+
+        It stands where a bin is half way: the tier's share of what is neither one nor the other, at B33's own volume
+        (between the phases; `rocksalt.crystals.intermediate`).
+        """
+        known = TRANSITIONS.get(self.salt.name)
+        if known is None or known.intermediate != "B33" or not self.transforms:
+            return 0.0
+        half_way = float((4.0 * transformed * (1.0 - transformed)).sum()) / transformed.size
+        molar = self.hidden.sample.stray_share * half_way
+        b2 = float(transformed.sum()) / transformed.size
+        mixture = 1.0 - b2 * self._shrinkage.strain(pressure_gpa)
+        stray = molar * B33.volume
+        return stray / (stray + (1.0 - molar) * mixture)
+
     def dose_gy(self, at_s: float) -> float:
-        """Dose in the illuminated volume since the start, at a time not before the last question."""
-        lit = self.hutch.lit_s(self._dose_until_s, at_s)
-        self._dose_gy += self._dose_gy_per_s * sum(end - start for start, end in lit)
-        self._dose_until_s = max(at_s, self._dose_until_s)
-        return self._dose_gy
+        """Dose in the illuminated volume since the start, at a time not after now. Raises ValueError otherwise."""
+        return self._history.dose_gy(self._past(at_s))
+
+    def temperature_k(self, at_s: float) -> float:
+        """Temperature of the sample at any time, as the commands so far have it."""
+        return self.stage.sample_k(at_s)
+
+    def thickness_um(self, at_s: float) -> float:
+        """Thickness of the sample along the beam at a time not after now (um)."""
+        return self.gasket.thickness_um(self.state(at_s)[0])
+
+    def position_um(self, at_s: float) -> tuple[float, float]:
+        """Where the hole's middle stands against the beam, horizontal and vertical (um), at a time not after now."""
+        return self._drift.position_um(at_s, self.state(at_s)[0], self.temperature_k(at_s))
+
+    def solid(self, at_s: float) -> float:
+        """How much of the pressure medium is frozen, 0 to 1, at a time not after now."""
+        return self._history.state(self._past(at_s))[2]
+
+    def _past(self, at_s: float) -> float:
+        if not 0.0 <= at_s <= self._now_s:
+            raise ValueError(f"the state at {at_s} s was asked for: the twin knows 0 to {self._now_s} s; advance first")
+        return at_s
 
     def glimpses(self, start_s: float, end_s: float) -> list[Glimpse]:
         """What the beam saw of the sample within an exposure that is over: more than one where the sample moved."""
@@ -213,15 +319,23 @@ class World:
             parts = min(max(ceil(change), 1), _MOST_PARTS)
             for part in range(parts):
                 middle = low + (high - low) * (part + 0.5) / parts
-                pressure, transformed = self.state(middle)
-                light = (high - low) / parts * self._brightness * self._ripple(middle)
-                fraction = self.fraction_b2(pressure, transformed)
-                found.append(Glimpse(light, pressure, transformed, fraction, self._kelvin(middle)))
+                light = (high - low) / parts * self._ripple(middle)
+                found.append(self._glimpse(middle, light))
         return found
 
-    def _kelvin(self, at_s: float) -> float:
-        # The oven forgets what was before its last command; an exposure that spans one takes it as it began.
-        return self.oven.sample_k(max(at_s, self.oven.since_s))
+    def _glimpse(self, at_s: float, light_s: float) -> Glimpse:
+        pressure, transformed, solid = self._history.state(at_s)
+        more = {
+            "stray": self.stray_share(pressure, transformed),
+            "gradient": self.cell.gradient(pressure, solid),
+            "deviatoric_gpa": self.cell.deviatoric_gpa(solid),
+            "thickness_um": self.gasket.thickness_um(pressure),
+            "hit": self._drift.hit(self._drift.position_um(at_s, pressure, self.temperature_k(at_s))),
+        }
+        return Glimpse(
+            light_s, pressure, transformed, self.fraction_b2(pressure, transformed), self.temperature_k(at_s),
+            **{name: value for name, value in more.items() if name in _GLIMPSED},
+        )  # fmt: skip
 
     def _ripple(self, at_s: float) -> float:
         return 1.0 + self.hidden.beam.ripple * sin(2.0 * pi * at_s / self.hidden.beam.ripple_s + self._phase)
@@ -230,9 +344,11 @@ class World:
 
     def tell_truth(self, at_s: float) -> None:
         """Write the state line for this time, which is now or the moment being passed."""
-        pressure, transformed = self.state(at_s)
+        pressure, transformed, _ = self._history.state(at_s)
         fraction = self.fraction_b2(pressure, transformed)
         self._told = (pressure, fraction)
+        if self._truth is None:
+            return
         position = self.hutch.position(at_s)
         self.truth_line(
             {
@@ -243,7 +359,7 @@ class World:
                 "hv": False,
                 "door": "closed" if self.hutch.door_closed else "open",
                 "beam": self.hutch.beam(at_s),
-                "dose_gy": round(self.dose_gy(at_s), 3),
+                "dose_gy": round(self._history.dose_gy(at_s), 3),
             }
         )
 
@@ -271,13 +387,30 @@ class World:
             self._truth.close()
 
 
-def _law(hidden: departures.Departures, shares: transformation.Spread, *, transforms: bool) -> transformation.Law:
-    sample = hidden.sample
-    law = transformation.Law(inf, -inf, sample.tau0_s, sample.p0_gpa, sample.avrami)
-    if not transforms:
-        return law
-    forward = transformation.forward_for_p50(law, shares, sample.p50_gpa, hidden.cell.collapse_gpa)
-    return replace(law, forward_gpa=forward, reverse_gpa=forward - sample.dead_band_gpa)
+# What a renderer wants to be told beyond the five that every glimpse has.
+_GLIMPSED: Final = frozenset(field.name for field in fields(Glimpse))
+
+
+def _farthest_deg(geometry: Geometry) -> float:
+    """The largest scattering angle on the detector: it stands at one of the four corners."""
+    rows, columns = geometry.shape
+    corners = [(row, column) for row in (0, rows - 1) for column in (0, columns - 1)]
+    return max(
+        float(rays(replace(
+            geometry, shape=(1, 1), poni1_m=geometry.poni1_m - row * geometry.pixel_m,
+            poni2_m=geometry.poni2_m - column * geometry.pixel_m,
+        )).two_theta_deg[0, 0])
+        for row, column in corners
+    )  # fmt: skip
+
+
+def _check_beam(flux_ph_per_s: float, size_m: tuple[float, float], polarisation: float) -> None:
+    if not (isfinite(flux_ph_per_s) and flux_ph_per_s >= 0.0):
+        raise ValueError(f"[beam] flux_ph_per_s = {flux_ph_per_s}: a finite number, not below 0, is needed")
+    if not all(isfinite(width) and width > 0.0 for width in size_m):
+        raise ValueError(f"[beam] size of {size_m[0]} by {size_m[1]} m: two finite numbers above 0 are needed")
+    if not -1.0 <= polarisation <= 1.0:
+        raise ValueError(f"[beam] polarisation = {polarisation}: -1 to 1 is allowed")
 
 
 def _crossing(level: float, before: float, after: float, pressure_before: float, pressure_after: float) -> float:
@@ -296,24 +429,24 @@ def world_from_station(  # the tables of a station file that bear on the world
 ) -> World:
     """The world that a station file's tables [twin], [beam] and [load_curve] describe, as plain mappings.
 
-    [twin] has `sample`, `tier`, and may have `transition` ("draw", or "none") and `thickness_um` (30). Raises
-    ValueError for anything else in it, and for values that no twin has. `truth` is a path (/dev/null will do) or None.
+    What [twin] may hold stands in `rocksalt.twin.twin_table`. Raises ValueError for anything else in it, and for values
+    that no twin has. `truth` is a path (/dev/null will do) or None.
     """
-    known = ("sample", "tier", "transition", "thickness_um")
-    if unknown := [key for key in twin_table if key not in known]:
-        raise ValueError(f"[twin] {unknown[0]}: there is no such key; the twin knows {', '.join(known)}")
-    size_um = beam.get("size_um", (30.0, 30.0))
+    asked = read(twin_table)
+    size_um, flux = beam.get("size_um", (30.0, 30.0)), beam.get("flux_ph_per_s")
     nominal = read_poni(poni_text, (int(detector_shape[0]), int(detector_shape[1])))
     return World(
-        str(twin_table.get("sample", "KBr")),
-        tier(str(twin_table.get("tier", "clean"))),
+        asked.sample,
+        tier(asked.tier),
         twin_seed,
         nominal=nominal,
-        flux_ph_per_s=float(beam.get("flux_ph_per_s", _FLUX_OF_TIERS)),
+        flux_ph_per_s=_USUAL_FLUX_PH_PER_S if flux is None else float(flux),
         size_m=(1e-6 * float(size_um[0]), 1e-6 * float(size_um[1])),
-        thickness_m=1e-6 * float(twin_table.get("thickness_um", 30.0)),
+        thickness_m=1e-6 * asked.thickness_um,
         polarisation=float(beam.get("polarisation", 0.98)),
         gpa_per_bar=float(load_curve_prior["gpa_per_bar"]),
-        transition=str(twin_table.get("transition", "draw")),
+        transition=asked.transition,
+        medium=asked.medium,
+        coldest_k=asked.coldest_k,
         truth=None if truth is None else Truth(truth),
     )
