@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -191,3 +191,35 @@ def test_a_world_of_absurd_numbers_is_refused(make, what, says):
 
     with pytest.raises(ValueError, match=says):
         World("KBr", tiers.tier("clean"), 1, nominal=make(1).nominal, **what)
+
+
+def test_a_renderer_that_asks_for_more_is_told_more(make, monkeypatch):
+    """Stray share, gradient, stress, thickness and hit are in every glimpse that has a place for them."""
+    from rocksalt.twin import world as room
+
+    @dataclass(frozen=True)
+    class Wider:
+        light_s: float
+        pressure_gpa: float
+        transformed: object
+        fraction_b2: float
+        temperature_k: float
+        stray: float = -1.0
+        gradient: float = -1.0
+        deviatoric_gpa: float = -1.0
+        thickness_um: float = -1.0
+        hit: float = -1.0
+
+    monkeypatch.setattr(room, "Glimpse", Wider)
+    monkeypatch.setattr(room, "_GLIMPSED", frozenset(field.name for field in fields(Wider)))
+    world = make(3, sample="KCl", medium="none")
+    world.enclosure.request_shutter(0.0, True)
+    world.membrane.ramp(0.0, 100.0, 0.3)
+    while world.transition_gpa[1] is None:
+        world.advance(world.now_s + 0.5)
+    seen = world.glimpses(world.now_s - 0.5, world.now_s)[-1]
+    assert 0.0 < seen.stray < world.hidden.sample.stray_share
+    assert seen.gradient == pytest.approx(world.hidden.cell.solid_gradient)
+    assert seen.deviatoric_gpa == world.hidden.sample.deviatoric_gpa * world.hidden.cell.solid_stress
+    assert seen.thickness_um == pytest.approx(world.thickness_um(world.now_s), rel=1e-3)
+    assert 0.99 < seen.hit <= 1.0

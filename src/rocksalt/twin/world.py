@@ -7,46 +7,40 @@ that nothing depends on when or how often anybody asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cached_property, partial
-from math import ceil, inf, isfinite, pi, sin
+from math import ceil, inf, pi, sin
 from pathlib import Path
 from typing import Any, Final
 
-from rocksalt.crystals import absorption
 from rocksalt.crystals.intermediate import B33
 from rocksalt.crystals.transition import TRANSITIONS
 from rocksalt.time import Chance
-from rocksalt.twin import departures, doors, doorways
+from rocksalt.twin import departures, doors, doorways, making
 from rocksalt.twin.cell.gas import Gas
-from rocksalt.twin.cell.gasket import DoseRate, Drift, Gasket
+from rocksalt.twin.cell.gasket import Drift, Gasket
 from rocksalt.twin.cell.medium import medium as medium_named
-from rocksalt.twin.cell.piston import STIFFENING_BAR, Cell
+from rocksalt.twin.cell.piston import Cell
 from rocksalt.twin.history import STEP_S, History, Moment
-from rocksalt.twin.picture.geometry import Geometry, departed, rays, read_poni
+from rocksalt.twin.picture.geometry import Geometry, read_poni
 from rocksalt.twin.picture.render import Glimpse, Renderer
 from rocksalt.twin.sample import transformation
-from rocksalt.twin.sample.lattice import Lattice, Shrinkage
+from rocksalt.twin.sample.lattice import Shrinkage
 from rocksalt.twin.sample.salt import Salt, salt
 from rocksalt.twin.surroundings.hutch import Hutch
 from rocksalt.twin.surroundings.stage import Stage
+from rocksalt.twin.telling import Teller
 from rocksalt.twin.tiers import Tier, tier
 from rocksalt.twin.truth import Truth
 from rocksalt.twin.twin_table import TwinTable, read
 from rocksalt.values import FloatArray
 
 _LEAP: Final = 240
-_ONSET: Final = 0.05
-_HALF: Final = 0.5
-_NOTICE_GPA: Final = 0.001
-_NOTICE_SHARE: Final = 0.002
 _BLUR_GPA: Final = 0.004
 _BLUR_SHARE: Final = 0.004
 _MOST_PARTS: Final = 8
 _USUAL_FLUX_PH_PER_S: Final = 2.0e9
 _ROOM_K: Final = 298.0
-_KEV_ANGSTROM: Final = 12.398419843
-_GAINS: Final = 1.8  # times the station's prior: no tier's cell gives more
 
 
 class World:
@@ -84,12 +78,12 @@ class World:
         truth: Truth | None = None,
     ) -> None:
         asked = TwinTable(sample, tier.name, transition, 1e6 * thickness_m, medium, coldest_k)
-        _check_beam(flux_ph_per_s, size_m, polarisation)
+        making.check_beam(flux_ph_per_s, size_m, polarisation)
         self.chance = Chance(twin_seed)
         self.salt: Salt = salt(sample, gpa_per_bar)
         self.hidden = hidden = self.salt.suited(departures.draw(tier, self.chance))
         self.ambient_k = _ROOM_K + hidden.surroundings.ambient_k
-        self.lattices = self._phases(nominal, gpa_per_bar)
+        self.lattices = making.phases(self.salt, hidden, self.chance, nominal, gpa_per_bar)
         top_gpa = min(lattice.phase.range_gpa[1] for lattice in self.lattices)
         self._shrinkage = Shrinkage(*self.lattices, self.salt.anchor_gpa, top_gpa)
         shares = transformation.spread(hidden.cell.gradient_gpa, hidden.cell.gradient_skew, hidden.sample.barrier_gpa)
@@ -97,10 +91,11 @@ class World:
         self.hutch = Hutch()
         self.stage = Stage(self.ambient_k, coldest_k, hidden.surroundings.lag_relative)
         self.transforms = asked.transition == "draw" and self.salt.p50_gpa is not None
+        law = making.law(self.salt, hidden, shares, self.ambient_k, transforms=self.transforms)
         self.cell = Cell(
             hidden, gpa_per_bar, self.chance,
             transformation.Transformation(
-                self._law(shares), shares, from_the_start=self.salt.structures == ("B2",)
+                law, shares, from_the_start=self.salt.structures == ("B2",)
             ),
             medium_named(medium), ambient_k=self.ambient_k, embedded_gpa=self.salt.embedded_gpa,
             isochoric_gpa=self.lattices[0].thermal_gpa,
@@ -119,7 +114,10 @@ class World:
             salt=self.salt.name,
         )
         self.gasket = Gasket(asked.thickness_um, hidden.cell.thinning_per_gpa)
-        self._dose_rate = self._rate(flux_ph_per_s * hidden.beam.flux_relative, size_m)
+        self._dose_rate = making.dose_rate(
+            self.salt, flux_ph_per_s * hidden.beam.flux_relative, self.lattices[0].wavelength_angstrom, size_m,
+            asked.thickness_um,
+        )  # fmt: skip
         beam_um = (1e6 * size_m[0], 1e6 * size_m[1])
         wander = float(self.chance.stream("cell.wander").uniform(0.0, 2.0 * pi))
         self._drift = Drift(hidden.cell, self.ambient_k, beam_um, wander)
@@ -133,11 +131,7 @@ class World:
             Moment(state.pressure_gpa, self.cell.transformation.transformed, state.solid, first, 0.0),
             self.hutch.light_s,
         )
-        self._truth = truth
-        self._told: tuple[float, float] = (-inf, -inf)
-        self._onset_gpa: float | None = None
-        self._p50_gpa: float | None = None
-        self._summed_up = False
+        self._teller = Teller(truth, hidden, transforms=self.transforms)
 
         self.membrane: doors.MembraneDoor = doorways.Membrane(self)
         self.thermal: doors.ThermalDoor = doorways.Thermal(self)
@@ -150,49 +144,11 @@ class World:
         """Made when the first image is wanted: most of what a world costs to begin with."""
         return self._make_renderer()
 
-    # --- what it is made of -------------------------------------------------------------------------------------------
-
-    def _phases(self, nominal: Geometry, gpa_per_bar: float) -> tuple[Lattice, Lattice]:
-        """B1 and B2; the same one twice where the table has one."""
-        real = departed(nominal, self.hidden)
-        top_gpa = max(20.0, 3.0 * self.salt.anchor_gpa, _GAINS * gpa_per_bar * STIFFENING_BAR)
-        made = [
-            Lattice(
-                self.salt.name, structure, self.hidden.sample, self.chance, real.wavelength_angstrom,
-                anchor_gpa=self.salt.anchor_gpa, top_gpa=top_gpa, two_theta_max_deg=_farthest_deg(real),
-            )
-            for structure in self.salt.structures
-        ]  # fmt: skip
-        return made[0], made[-1]
-
-    def _law(self, shares: transformation.Spread) -> transformation.Law:
-        sample = self.hidden.sample
-        law = transformation.Law(
-            inf, -inf, sample.tau0_s, sample.p0_gpa, sample.avrami,
-            sample.activation_ev, sample.slope_gpa_per_k, sample.closing_k,
-        )  # fmt: skip
-        if not self.transforms:
-            return law
-        forward = transformation.forward_for_p50(
-            law, shares, self.p50_gpa, self.hidden.cell.collapse_gpa, rate_gpa_per_min=0.1 * self.salt.transition,
-            temperature_k=self.ambient_k, embedded_gpa=self.salt.embedded_gpa,
-        )  # fmt: skip
-        return replace(law, forward_gpa=forward, reverse_gpa=forward - sample.dead_band_gpa)
-
     @property
     def p50_gpa(self) -> float:
         """Where a slow ramp of the load at room temperature (0.1 GPa/min, for KBr) was drawn to cross half B2. Raises
         ValueError for a salt that doesn't transform."""
         return self.salt.drawn_p50_gpa(self.hidden.sample.p50_place)
-
-    def _rate(self, flux_ph_per_s: float, size_m: tuple[float, float]) -> DoseRate:
-        energy_kev = _KEV_ANGSTROM / self.lattices[0].wavelength_angstrom
-        per_um = 1e-6 * absorption.linear_attenuation_per_m(self.salt.name, energy_kev)
-        start_um = self.gasket.start_um
-        rate = absorption.dose_rate_gy_per_s(
-            self.salt.name, flux_ph_per_s, energy_kev, beam_size_m=size_m, thickness_m=1e-6 * start_um
-        )
-        return DoseRate(rate / DoseRate(1.0, per_um).gy_per_s(start_um, 1.0), per_um)
 
     def _gy_per_s(self, pressure_gpa: float) -> float:
         first = self.lattices[0]
@@ -226,7 +182,7 @@ class World:
             at = step * STEP_S
             before = self._history.last
             pressure, fraction = before.pressure_gpa, self.fraction_b2(before.pressure_gpa, before.transformed)
-            if abs(pressure - self._told[0]) > _NOTICE_GPA or abs(fraction - self._told[1]) > _NOTICE_SHARE:
+            if self._teller.is_news(pressure, fraction):
                 self.tell_truth(at)
             moved = self.cell.advance(
                 self.gas.bar(at), self.stage.sample_k(at), STEP_S, self._shrinkage.relative(pressure)
@@ -237,21 +193,10 @@ class World:
                 step = far if self.cell.holds(self.gas.bar(far * STEP_S)) else step
             self._steps = step
             if moved:
-                self._keep(step, pressure, fraction)
-
-    def _keep(self, step: int, pressure_before: float, fraction_before: float) -> None:
-        state, transformed = self.cell.state, self.cell.transformation.transformed
-        pressure = state.pressure_gpa
-        self._history.keep(step, pressure, transformed, state.solid, self._gy_per_s(pressure))
-        if not self.transforms or self._p50_gpa is not None:
-            return
-        fraction = self.fraction_b2(pressure, transformed)
-        if fraction >= _ONSET:
-            if self._onset_gpa is None:
-                self._onset_gpa = _crossing(_ONSET, fraction_before, fraction, pressure_before, pressure)
-            if fraction >= _HALF:
-                self._p50_gpa = _crossing(_HALF, fraction_before, fraction, pressure_before, pressure)
-                self._sum_up()
+                state, transformed = self.cell.state, self.cell.transformation.transformed
+                now = state.pressure_gpa
+                self._history.keep(step, now, transformed, state.solid, self._gy_per_s(now))
+                self._teller.step((pressure, fraction), (now, self.fraction_b2(now, transformed)))
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -346,76 +291,24 @@ class World:
         """Write the state line for this time, which is now or the moment being passed."""
         pressure, transformed, _ = self._history.state(at_s)
         fraction = self.fraction_b2(pressure, transformed)
-        self._told = (pressure, fraction)
-        if self._truth is None:
-            return
-        position = self.hutch.position(at_s)
-        self.truth_line(
-            {
-                "t_s": round(at_s, 6),
-                "sample_pressure_gpa": round(pressure, 6),
-                "fraction_b2": round(fraction, 6),
-                "shutter": "open" if position >= 1.0 else "closed" if position <= 0.0 else "moving",
-                "hv": False,
-                "door": "closed" if self.hutch.door_closed else "open",
-                "beam": self.hutch.beam(at_s),
-                "dose_gy": round(self._history.dose_gy(at_s), 3),
-            }
-        )
+        self._teller.tell(at_s, pressure, fraction, self.hutch, self._history.dose_gy(at_s))
 
     def truth_line(self, line: dict[str, Any]) -> None:
         """Write any line of the truth file."""
-        if self._truth is not None:
-            self._truth.write(line)
-
-    def _sum_up(self) -> None:
-        if not self._summed_up:
-            self._summed_up = True
-            self.truth_line({
-                "onset_gpa": self._onset_gpa, "p50_gpa": self._p50_gpa, "departures": self.hidden.as_json(),
-            })  # fmt: skip
+        self._teller.line(line)
 
     @property
     def transition_gpa(self) -> tuple[float | None, float | None]:
         """(onset, P50) so far: mean pressure at which the B2 fraction first passed 0.05 and 0.5."""
-        return self._onset_gpa, self._p50_gpa
+        return self._teller.onset_gpa, self._teller.p50_gpa
 
     def close(self) -> None:
         """End of the experiment: the truth is summed up, with null for what never happened, and its file closed."""
-        self._sum_up()
-        if self._truth is not None:
-            self._truth.close()
+        self._teller.close()
 
 
 # What a renderer wants to be told beyond the five that every glimpse has.
 _GLIMPSED: Final = frozenset(field.name for field in fields(Glimpse))
-
-
-def _farthest_deg(geometry: Geometry) -> float:
-    """The largest scattering angle on the detector: it stands at one of the four corners."""
-    rows, columns = geometry.shape
-    corners = [(row, column) for row in (0, rows - 1) for column in (0, columns - 1)]
-    return max(
-        float(rays(replace(
-            geometry, shape=(1, 1), poni1_m=geometry.poni1_m - row * geometry.pixel_m,
-            poni2_m=geometry.poni2_m - column * geometry.pixel_m,
-        )).two_theta_deg[0, 0])
-        for row, column in corners
-    )  # fmt: skip
-
-
-def _check_beam(flux_ph_per_s: float, size_m: tuple[float, float], polarisation: float) -> None:
-    if not (isfinite(flux_ph_per_s) and flux_ph_per_s >= 0.0):
-        raise ValueError(f"[beam] flux_ph_per_s = {flux_ph_per_s}: a finite number, not below 0, is needed")
-    if not all(isfinite(width) and width > 0.0 for width in size_m):
-        raise ValueError(f"[beam] size of {size_m[0]} by {size_m[1]} m: two finite numbers above 0 are needed")
-    if not -1.0 <= polarisation <= 1.0:
-        raise ValueError(f"[beam] polarisation = {polarisation}: -1 to 1 is allowed")
-
-
-def _crossing(level: float, before: float, after: float, pressure_before: float, pressure_after: float) -> float:
-    part = 1.0 if after == before else min(max((level - before) / (after - before), 0.0), 1.0)
-    return round(pressure_before + part * (pressure_after - pressure_before), 6)
 
 
 def world_from_station(  # the tables of a station file that bear on the world

@@ -168,7 +168,7 @@ class Shrinkage:
         large = b1._volumes(pressures, _ROOM_K) * b1.cells_per_formula
         small = b2._volumes(pressures, _ROOM_K) * b2.cells_per_formula
         self._strain = (1.0 - small / large).tolist()
-        self._at_anchor = self.strain(anchor_gpa)
+        self._at_anchor = max(self.strain(anchor_gpa), 1e-3)
 
     def strain(self, pressure_gpa: float) -> float:
         """(V_B1 - V_B2) / V_B1 for the same salt."""

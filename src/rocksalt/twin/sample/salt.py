@@ -149,5 +149,5 @@ def followed(phase: tables.Phase, top_gpa: float) -> tables.Phase:
 
 
 def highest_gpa(phase: tables.Phase) -> float:
-    """How far `eos` follows the 300 K isotherm of a row, a little less: cold cells need it to reach the row's own top."""
+    """How far `eos` follows a row's 300 K isotherm, a little less: a cold cell needs it to reach the row's own top."""
     return 1.09 * phase.range_gpa[1] + 0.49
