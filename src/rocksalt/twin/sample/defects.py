@@ -1,0 +1,355 @@
+"""Colour centres in depth: state per layer, taken forward under any beams, light and temperature.
+
+It goes from node to node of a grid of time that only the history of commands decides, exactly where the conditions are
+constant; a question between two nodes is answered by a trial step that is thrown away. So nothing depends on who asked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import floor, inf, log
+from typing import Final, Protocol
+
+import numpy as np
+
+from rocksalt.crystals import colour_centres, dose_profile
+from rocksalt.twin.departures import DefectDepartures
+from rocksalt.twin.sample.defect_law import COLLOID_HALF_PER_CM3, F_CROWD, TO_M_HEAT, TO_M_LIGHT, Law
+from rocksalt.values import FloatArray
+
+LAYERS: Final = 32
+CELL_S: Final = 64.0
+LIT_S: Final = 8.0
+FINE_S: Final = 0.5
+_SAME_K: Final = 0.02
+_REMEMBER_S: Final = 7200.0
+# Photon energies (eV) at which light on the sample is described: from the near infrared to the ultraviolet.
+LIGHT_EV: Final = np.linspace(1.1, 6.3, 53)
+_DOSE, _FILLED, _STABLE, _LOOSE, _M, _R, _COLLOID = range(7)
+_LOOP_ATOMS: Final = (50.0, 1e6)  # fewest and most in an interstitial loop
+
+
+class Beam(Protocol):
+    """What leaves dose in the layers."""
+
+    def knots(self, start_s: float, end_s: float) -> list[float]:
+        """Times strictly between at which it changes its ways."""
+        ...
+
+    def moving(self, start_s: float, end_s: float) -> bool:
+        """Whether it changes between two knots."""
+        ...
+
+    def dose_gy(self, start_s: float, end_s: float) -> FloatArray | None:
+        """Dose (layers,) in a short stretch without knots inside; None where it is dark."""
+        ...
+
+
+class Light(Protocol):
+    """Light that the crystal sees from its first layer on."""
+
+    def knots(self, start_s: float, end_s: float) -> list[float]:
+        """Times strictly between at which it goes on or off."""
+        ...
+
+    def photons(self, start_s: float, end_s: float) -> FloatArray | None:
+        """Photons per cm^2, s and eV at LIGHT_EV, mean over a stretch without knots inside; None where it is dark."""
+        ...
+
+
+class MicroBeam:
+    """A beam of constant profile (Gy/s in each layer) behind a shutter: `lit_s(start, end)` gives its spells of light.
+
+    `ripple` is the flux at a time, relative to its mean.
+    """
+
+    def __init__(
+        self,
+        gy_per_s: FloatArray,
+        lit_s: Callable[[float, float], list[tuple[float, float]]],
+        ripple: Callable[[float], float] = lambda _: 1.0,
+    ) -> None:
+        self._gy_per_s, self._lit_s, self._ripple = gy_per_s, lit_s, ripple
+
+    def knots(self, start_s: float, end_s: float) -> list[float]:
+        return [t for spell in self._lit_s(start_s, end_s) for t in spell if start_s < t < end_s]
+
+    def moving(self, start_s: float, end_s: float) -> bool:
+        return False
+
+    def dose_gy(self, start_s: float, end_s: float) -> FloatArray | None:
+        lit = sum(end - start for start, end in self._lit_s(start_s, end_s))
+        return None if lit == 0.0 else self._gy_per_s * (lit * self._ripple(0.5 * (start_s + end_s)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What there is in each layer: Gy, and centres per cubic centimetre. All (layers,).
+
+    filled, stable, loose   F centres in vacancies that were there, of parted pairs, of pairs that still may fade
+    m, r                    F2 centres; in LiF r are F3+, elsewhere R
+    colloid                 metal atoms in colloids
+    """
+
+    values: FloatArray
+    salt: str
+
+    @property
+    def dose_gy(self) -> FloatArray:
+        return np.asarray(self.values[_DOSE])
+
+    @property
+    def filled(self) -> FloatArray:
+        return np.asarray(self.values[_FILLED])
+
+    @property
+    def stable(self) -> FloatArray:
+        return np.asarray(self.values[_STABLE])
+
+    @property
+    def loose(self) -> FloatArray:
+        return np.asarray(self.values[_LOOSE])
+
+    @property
+    def f(self) -> FloatArray:
+        """All F centres."""
+        return np.asarray(self.values[_FILLED : _LOOSE + 1].sum(axis=0))
+
+    @property
+    def m(self) -> FloatArray:
+        return np.asarray(self.values[_M])
+
+    @property
+    def r(self) -> FloatArray:
+        return np.asarray(self.values[_R])
+
+    @property
+    def n(self) -> FloatArray:
+        """N centres: a little of F times R."""
+        return 1e-20 * self.f * self.r
+
+    @property
+    def colloid(self) -> FloatArray:
+        return np.asarray(self.values[_COLLOID])
+
+
+class Defects:
+    """The crystal's colour. `advance` before questions, `settle` before anything that bears on it changes.
+
+    salt, thickness_m   the crystal; its layers are thinner towards the lit surface (n + 1 edges: `edges_m`)
+    beams, lights       whatever shines on it; they remember their own past
+    kelvin              its temperature at a time not before the last `settle`
+    """
+
+    def __init__(
+        self,
+        salt: str,
+        thickness_m: float,
+        hidden: DefectDepartures,
+        kelvin: Callable[[float], float],
+        beams: Sequence[Beam] = (),
+        lights: Sequence[Light] = (),
+        layers: int = LAYERS,
+    ) -> None:
+        self.salt = salt
+        self.edges_m = layer_edges_m(thickness_m, layers)
+        self.centres_m = 0.5 * (self.edges_m[1:] + self.edges_m[:-1])
+        self.widths_m = np.diff(self.edges_m)
+        self.beams, self.lights = list(beams), list(lights)
+        self._hidden, self._kelvin = hidden, kelvin
+        self._law = Law(salt, hidden)
+        self._times = [0.0]
+        self._states: list[FloatArray] = [np.zeros((7, layers))]
+        self._trial: tuple[float, FloatArray] = (-inf, self._states[0])
+        self._band: tuple[float, FloatArray] | None = None
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    def advance(self, at_s: float) -> None:
+        """Take note of all cells of the grid that are over at at_s."""
+        while (cell_end := (floor(self._times[-1] / CELL_S) + 1) * CELL_S) <= at_s:
+            self._note(cell_end)
+
+    def settle(self, at_s: float) -> None:
+        """Take note of this very moment, for a command is about to change beam, light or temperature."""
+        self.advance(at_s)
+        if at_s > self._times[-1]:
+            self._note(at_s)
+
+    def state(self, at_s: float) -> State:
+        """State at a time: of the present exactly, of the past (two hours) straight between two nodes."""
+        if at_s < self._times[-1]:
+            place = max(bisect_right(self._times, at_s), 1)
+            (t0, t1), (one, other) = self._times[place - 1 : place + 1], self._states[place - 1 : place + 1]
+            part = min(max((at_s - t0) / (t1 - t0), 0.0), 1.0)
+            return State(one + part * (other - one), self.salt)
+        self.advance(at_s)
+        if self._trial[0] != at_s:
+            self._trial = at_s, self._taken(at_s)
+        return State(self._trial[1], self.salt)
+
+    def _note(self, at_s: float) -> None:
+        values = self._taken(at_s)
+        self._times.append(at_s)
+        self._states.append(values)
+        if self._times[len(self._times) // 2] < at_s - _REMEMBER_S:
+            half = len(self._times) // 2
+            del self._times[:half], self._states[:half]
+
+    def _taken(self, at_s: float) -> FloatArray:
+        """The last node's state taken to at_s."""
+        values, start_s = self._states[-1], self._times[-1]
+        knots = {t for beam in self.beams for t in beam.knots(start_s, at_s)}
+        knots.update(t for light in self.lights for t in light.knots(start_s, at_s))
+        marks = [start_s, *sorted(knots), at_s]
+        for start, end in pairwise(marks):
+            values = self._stretch(values, start, end)
+        return values
+
+    def _stretch(self, values: FloatArray, start_s: float, end_s: float) -> FloatArray:
+        """From knot to knot, cut at multiples of half a second while something moves, of eight while it is lit."""
+        if end_s <= start_s:
+            return values
+        cold, warm = self._kelvin(start_s), self._kelvin(0.5 * (start_s + end_s))
+        moving = abs(cold - warm) > _SAME_K or abs(self._kelvin(end_s) - warm) > _SAME_K
+        if moving or any(beam.moving(start_s, end_s) for beam in self.beams):
+            step = FINE_S
+        else:
+            lit = any(beam.dose_gy(start_s, end_s) is not None for beam in self.beams)
+            step = LIT_S if lit or any(light.photons(start_s, end_s) is not None for light in self.lights) else CELL_S
+        cut = start_s
+        while cut < end_s:
+            following = min((floor(cut / step + 1e-9) + 1) * step, end_s)
+            values = self._step(values, cut, following)
+            cut = following
+        return values
+
+    # --- physics ----------------------------------------------------------------------------------------------------
+
+    def _step(self, values: FloatArray, start_s: float, end_s: float) -> FloatArray:
+        """Constant conditions: every population relaxes exactly, x' = gain - loss x."""
+        law, seconds = self._law, end_s - start_s
+        kelvin = self._kelvin(0.5 * (start_s + end_s))
+        rates = law.rates(kelvin)
+        doses = [dose for beam in self.beams if (dose := beam.dose_gy(start_s, end_s)) is not None]
+        bleaching = self._bleaching(values, start_s, end_s, kelvin, rates.bleach)
+        if not doses and bleaching is None and not values[_FILLED : _COLLOID + 1].any():
+            return values
+        dose = sum(doses[1:], doses[0]) if doses else np.zeros(values.shape[1])
+        rate = dose / seconds
+        total = values[_DOSE] + dose
+        saturation = rates.saturation * np.sqrt(1.0 + (total - 0.5 * dose) / law.late_gy)
+        made = rates.made_per_gy * rate
+        gain, loss = np.zeros((2, 3, values.shape[1]))
+        gain[0] = rates.filling_per_gy * rate * law.vacancies_per_cm3
+        loose = self._hidden.loose_share
+        gain[1], gain[2] = (1.0 - loose) * made, loose * made
+        fades = np.array([[0.0], [0.0], [rates.fading]])
+        freed = rates.annealing + (0.0 if bleaching is None else bleaching)
+        grown = np.stack([gain[0] / law.vacancies_per_cm3, gain[1] / saturation, made / (0.5 * saturation)])
+        loss = grown + fades + freed
+        before = values[_FILLED : _LOOSE + 1]
+        after = _relaxed(before, gain, loss, seconds)
+        # What was lost, in all, is what came in and isn't there; over the whole rate it is the time that centres
+        # lasted, and each way out has its rate's share of it.
+        lasted = (np.maximum(before + gain * seconds - after, 0.0) / np.maximum(loss, 1e-300)).sum(axis=0)
+        by_heat = lasted * rates.annealing
+        by_light = 0.0 if bleaching is None else lasted * bleaching
+        result = np.empty_like(values)
+        result[_DOSE] = total
+        result[_FILLED : _LOOSE + 1] = after
+        f = 0.5 * (before.sum(axis=0) + after.sum(axis=0))
+        to_colloid = f / (f + COLLOID_HALF_PER_CM3)
+        pairing = 0.5 * (TO_M_HEAT * (1.0 - to_colloid) * by_heat + TO_M_LIGHT * by_light) / seconds
+        goal = self._m_goal(f, rate)
+        aggregating = np.where(rate > 0.0, rates.aggregating, 0.0)
+        m_loss = aggregating + rates.m_annealing
+        result[_M] = _relaxed(values[_M], aggregating * goal + pairing, m_loss, seconds)
+        m = 0.5 * (values[_M] + result[_M])
+        result[_R] = _relaxed(values[_R], aggregating * f * (law.typical.r_direct + law.r_cm3 * m), m_loss, seconds)
+        result[_COLLOID] = _relaxed(
+            values[_COLLOID], to_colloid * by_heat / seconds, np.full_like(f, rates.colloid_annealing), seconds
+        )
+        return result
+
+    def _m_goal(self, f: FloatArray, rate: FloatArray) -> FloatArray:
+        """M in balance with F at this dose rate (Gy/s): some are made as such, more by neighbours as F grow dense."""
+        slowness = np.maximum(rate, 1e-6) ** self._hidden.aggregate_exponent
+        dense = self._law.m_cm3 * slowness * f
+        return np.asarray(f * (self._law.typical.m_direct + dense / (1.0 + F_CROWD * dense)))
+
+    def _bleaching(
+        self, values: FloatArray, start_s: float, end_s: float, kelvin: float, share: float
+    ) -> FloatArray | None:
+        """Rate (1/s) at which light takes electrons from the F centres of each layer; the layers before it shade it."""
+        shining = [light for source in self.lights if (light := source.photons(start_s, end_s)) is not None]
+        if not shining:
+            return None
+        photons = sum(shining[1:], shining[0])
+        if self._band is None or self._band[0] != kelvin:
+            unit = 1e16
+            density = colour_centres.optical_density(self.salt, np.asarray(unit), 10.0, LIGHT_EV, max(kelvin, 1.0))
+            self._band = kelvin, density * log(10.0) / unit
+        cross_cm2 = self._band[1]
+        absorbed = float(np.trapezoid(cross_cm2 * photons, LIGHT_EV))
+        f = values[_FILLED : _LOOSE + 1].sum(axis=0)
+        depth = np.cumsum(f * self.widths_m) * 100.0 - 0.5 * f * self.widths_m * 100.0
+        # One mean cross-section for the shade: that of the light that matters, weighted by its own absorption.
+        mean = float(np.trapezoid(cross_cm2**2 * photons, LIGHT_EV)) / max(absorbed, 1e-300)
+        return np.asarray(share * absorbed * np.exp(-np.minimum(mean * depth, 700.0)))
+
+    # --- what others see --------------------------------------------------------------------------------------------
+
+    def seen(self, quantity: FloatArray, weight: FloatArray | None = None) -> float:
+        """Mean of a quantity (layers,) over the volume, or as a channel with this weight at `centres_m` sees it."""
+        part = self.widths_m if weight is None else self.widths_m * weight
+        return float((quantity * part).sum() / part.sum())
+
+    def diffraction_weight(self, energy_kev: float, *, theta_deg: float, through: bool = True) -> FloatArray:
+        """Weight of each layer in a diffracted line: through the plate, or back from the lit surface."""
+        thickness = float(self.edges_m[-1]) if through else None
+        return dose_profile.diffraction_weight(
+            self.salt, energy_kev, self.centres_m, theta_deg=theta_deg, thickness_m=thickness
+        )
+
+    def swelling(self, state: State) -> FloatArray:
+        """Relative growth of the cell's edge in each layer. Centres in vacancies that were there swell nothing (Lin
+        1956 saw a delay); loose pairs swell more than parted ones."""
+        pairs = self._hidden.pair_swells * state.stable + self._hidden.loose_swells * state.loose
+        return colour_centres.swelling(self.salt, pairs + 2.0 * state.m)
+
+    def microstrain(self, state: State) -> FloatArray:
+        """Of loops and clusters, in each layer."""
+        return colour_centres.microstrain(state.dose_gy) * self._hidden.loop_strain
+
+    def columns_per_cm2(self, state: State) -> FloatArray:
+        """Centres in the way of light through the plate: F, M, R (F3+ in LiF), N, colloidal atoms; (5,)."""
+        rows = np.stack([state.f, state.m, state.r, state.n, state.colloid])
+        return np.asarray(rows @ self.widths_m * 100.0)
+
+    def clusters(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """What a microscope could count in each layer: interstitial loops per cm^3 and their radius (nm), metal
+        colloids per cm^3 and theirs. Loops hold the interstitials of the stable centres, 50 atoms each,
+        more as the dose goes on; a metal colloid begins with 500. Orders of magnitude, unconfirmed."""
+        least, most = _LOOP_ATOMS
+        atoms = np.clip(least * (1.0 + state.dose_gy / self._law.late_gy), least, most)
+        radius = np.sqrt(atoms / np.pi) * 0.4
+        metal = 500.0 * (1.0 + state.colloid / 1e18)
+        return state.stable / atoms, radius, state.colloid / metal, 0.2 * np.cbrt(metal)
+
+
+def layer_edges_m(thickness_m: float, layers: int = LAYERS) -> FloatArray:
+    """Boundaries (layers + 1,) from the lit surface, closer together there. Raises ValueError for no thickness."""
+    if not 0.0 < thickness_m < np.inf:
+        raise ValueError(f"the crystal is {thickness_m:g} m thick; that must be positive")
+    return np.asarray(thickness_m * np.linspace(0.0, 1.0, layers + 1) ** 2)
+
+
+def _relaxed(x: FloatArray, gain: FloatArray, loss: FloatArray, seconds: float) -> FloatArray:
+    """x' = gain - loss x over `seconds`, exactly; loss may be 0."""
+    decay = loss * seconds
+    lasting = np.where(decay > 1e-12, -np.expm1(-decay) / np.maximum(loss, 1e-300), seconds)
+    return np.asarray(x * np.exp(-decay) + gain * lasting)
