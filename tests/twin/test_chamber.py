@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def burning(kv: float = 50.0, ma: float = 1.0, **more) -> Tube:
 def doses(one: Tube, start_s: float, end_s: float, step_s: float = 0.5) -> np.ndarray:
     """Added up from knot to knot in steps, as the crystal does it."""
     marks = sorted({start_s, end_s, *one.knots(start_s, end_s), *np.arange(start_s, end_s, step_s).tolist()})
-    parts = [one.dose_gy(low, high) for low, high in zip(marks[:-1], marks[1:], strict=True)]
+    parts = [one.dose_gy(low, high) for low, high in pairwise(marks)]
     return sum((part for part in parts if part is not None), np.zeros(len(EDGES) - 1))
 
 

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import floor, inf, log
+from math import ceil, floor, inf, log
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,11 +21,13 @@ from rocksalt.twin.sample.defect_law import COLLOID_HALF_PER_CM3, F_CROWD, TO_M_
 from rocksalt.values import FloatArray
 
 LAYERS: Final = 32
-CELL_S: Final = 64.0
+CELL_S: Final = 32.0
 LIT_S: Final = 8.0
+STRONG_S: Final = 2.0
 FINE_S: Final = 0.5
+_STRONG_GY_PER_S: Final = 2e3  # above it, as in a focused beam, eight seconds would be too much dose at once
 _SAME_K: Final = 0.02
-_REMEMBER_S: Final = 7200.0
+_REMEMBER_S: Final = 1800.0
 # Photon energies (eV) at which light on the sample is described: from the near infrared to the ultraviolet.
 LIGHT_EV: Final = np.linspace(1.1, 6.3, 53)
 _DOSE, _FILLED, _STABLE, _LOOSE, _M, _R, _COLLOID = range(7)
@@ -180,7 +182,7 @@ class Defects:
             self._note(at_s)
 
     def state(self, at_s: float) -> State:
-        """State at a time: of the present exactly, of the past (two hours) straight between two nodes."""
+        """State at a time: of the present exactly, of the past (half an hour) straight between two nodes."""
         if at_s < self._times[-1]:
             place = max(bisect_right(self._times, at_s), 1)
             (t0, t1), (one, other) = self._times[place - 1 : place + 1], self._states[place - 1 : place + 1]
@@ -188,44 +190,51 @@ class Defects:
             return State(one + part * (other - one), self.salt)
         self.advance(at_s)
         if self._trial[0] != at_s:
-            self._trial = at_s, self._taken(at_s)
+            self._trial = at_s, self._taken(at_s)[-1][1]
         return State(self._trial[1], self.salt)
 
     def _note(self, at_s: float) -> None:
-        values = self._taken(at_s)
-        self._times.append(at_s)
-        self._states.append(values)
+        for time_s, values in self._taken(at_s):
+            self._times.append(time_s)
+            self._states.append(values)
         if self._times[len(self._times) // 2] < at_s - _REMEMBER_S:
             half = len(self._times) // 2
             del self._times[:half], self._states[:half]
 
-    def _taken(self, at_s: float) -> FloatArray:
-        """The last node's state taken to at_s."""
+    def _taken(self, at_s: float) -> list[tuple[float, FloatArray]]:
+        """The way of the last node's state to at_s, step by step: (time, values)."""
         values, start_s = self._states[-1], self._times[-1]
         knots = {t for beam in self.beams for t in beam.knots(start_s, at_s)}
         knots.update(t for light in self.lights for t in light.knots(start_s, at_s))
         marks = [start_s, *sorted(knots), at_s]
+        way = [(start_s, values)] if at_s <= start_s else []
         for start, end in pairwise(marks):
-            values = self._stretch(values, start, end)
-        return values
+            for following in self._cuts(start, end):
+                values = self._step(values, start, following)
+                way.append((following, values))
+                start = following
+        return way
 
-    def _stretch(self, values: FloatArray, start_s: float, end_s: float) -> FloatArray:
-        """From knot to knot, cut at multiples of half a second while something moves, of eight while it is lit."""
+    def _cuts(self, start_s: float, end_s: float) -> list[float]:
+        """Ends of the steps from knot to knot: multiples of half a second while something moves, of eight while it is
+        lit, of two while it is lit by a focused beam."""
         if end_s <= start_s:
-            return values
+            return []
         cold, warm = self._kelvin(start_s), self._kelvin(0.5 * (start_s + end_s))
         moving = abs(cold - warm) > _SAME_K or abs(self._kelvin(end_s) - warm) > _SAME_K
         if moving or any(beam.moving(start_s, end_s) for beam in self.beams):
             step = FINE_S
         else:
-            lit = any(beam.dose_gy(start_s, end_s) is not None for beam in self.beams)
-            step = LIT_S if lit or any(light.photons(start_s, end_s) is not None for light in self.lights) else CELL_S
-        cut = start_s
-        while cut < end_s:
-            following = min((floor(cut / step + 1e-9) + 1) * step, end_s)
-            values = self._step(values, cut, following)
-            cut = following
-        return values
+            doses = [dose for beam in self.beams if (dose := beam.dose_gy(start_s, end_s)) is not None]
+            if any(float(dose.max()) > _STRONG_GY_PER_S * (end_s - start_s) for dose in doses):
+                step = STRONG_S
+            elif doses or any(light.photons(start_s, end_s) is not None for light in self.lights):
+                step = LIT_S
+            else:
+                step = CELL_S
+        first = floor(start_s / step + 1e-9) + 1
+        inner = [number * step for number in range(first, ceil(end_s / step)) if number * step < end_s - 1e-9]
+        return [*inner, end_s]
 
     # --- physics ----------------------------------------------------------------------------------------------------
 
@@ -350,6 +359,6 @@ def layer_edges_m(thickness_m: float, layers: int = LAYERS) -> FloatArray:
 
 def _relaxed(x: FloatArray, gain: FloatArray, loss: FloatArray, seconds: float) -> FloatArray:
     """x' = gain - loss x over `seconds`, exactly; loss may be 0."""
-    decay = loss * seconds
-    lasting = np.where(decay > 1e-12, -np.expm1(-decay) / np.maximum(loss, 1e-300), seconds)
-    return np.asarray(x * np.exp(-decay) + gain * lasting)
+    lost = np.expm1(-loss * seconds)
+    lasting = np.where(loss * seconds > 1e-12, lost / np.minimum(-loss, -1e-300), seconds)
+    return np.asarray(x + x * lost + gain * lasting)
