@@ -239,6 +239,13 @@ def test_the_first_colour_swells_nothing_and_then_each_centre_its_volume():
     assert 0.9 * full[1] < one.swelling(late)[0] < 1.15 * full[1]
 
 
+def test_a_pair_of_centres_swells_as_two():
+    values = np.zeros((7, LAYERS))
+    values[4] = 1e17
+    one = crystal("KCl")
+    assert one.swelling(State(values, "KCl")) == pytest.approx(colour_centres.swelling("KCl", np.full(LAYERS, 2e17)))
+
+
 # --- dark, heat, light -----------------------------------------------------------------------------------------------
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from rocksalt.crystals import colour_centres
 from rocksalt.crystals.gauges import ruby_pressure_gpa
+from rocksalt.crystals.refraction import refractive_index
 from rocksalt.time import Chance
 from rocksalt.twin import departures, tiers
 from rocksalt.twin.departures import OpticsDepartures
-from rocksalt.twin.optics.bands import View
+from rocksalt.twin.optics.bands import Crystal, View
 from rocksalt.twin.optics.bench import Bench, view_of
 from rocksalt.twin.optics.doorways import LightsWay, RubyWay, SpectrometerWay
 from rocksalt.twin.optics.ruby import Ruby, thermal_width_per_cm
@@ -75,6 +76,9 @@ def test_a_clear_crystal_loses_light_at_its_two_faces():
     middle = np.abs(bench().wavelengths_nm - 550.0) < 50.0
     r = ((1.392 - 1.0) / (1.392 + 1.0)) ** 2
     assert np.median(nearly[middle]) == pytest.approx(-np.log10((1.0 - r) / (1.0 + r)), abs=0.003)
+    index = float(refractive_index("CsI", np.asarray(2.0)))
+    crystal = Crystal("CsI", np.array([EV_NM / 2.0]), plain())
+    assert crystal.transmission(view())[0] == pytest.approx(2.0 * index / (1.0 + index**2), rel=1e-9)
 
 
 def test_the_band_narrows_and_moves_in_the_cold_and_moves_under_pressure():
@@ -203,6 +207,15 @@ def test_an_exposure_sees_the_shutter_and_the_stage_as_they_stood():
     assert light(6.0) < 0.9 * reference
     lights.shutter.move(6.995, False)  # half way at 7.005: half of the exposure
     assert light(7.0) == pytest.approx(0.5 * light(6.0), rel=0.05)
+
+
+def test_a_pump_switched_on_half_way_gives_half_its_light():
+    one = bench()
+    one.lights.sample.move(0.0, True)
+    one.lights.pump(10.05, 1.0)
+    half, whole = (float(one.expose(t, 0.1, 1, view(), RNG(1))[525:535].mean()) - 1000.0 for t in (10.0, 11.0))
+    assert whole > 1e4
+    assert half == pytest.approx(0.5 * whole, rel=0.03)
 
 
 def test_light_reaches_the_sample_only_while_it_stands_in_the_light():
