@@ -107,6 +107,21 @@ def test_m_and_colloids_have_bands_of_their_own():
     assert metal[np.argmin(np.abs(nm - EV_NM / 1.6))] > 3.0 * metal[np.argmin(np.abs(nm - 600.0))]
 
 
+def test_the_k_band_is_a_shoulder_on_the_blue_side_warm_and_cold():
+    column = np.log(10.0) * colour_centres.smakula_per_cm2("KCl").value
+    for kelvin in (300.0, 80.0):
+        with_k, without = (
+            bench("KCl", plain(k_share=share)).crystal.optical_density(view(column, kelvin=kelvin))
+            for share in (0.1, 0)
+        )
+        extra = with_k - without
+        place_nm = float(bench().spectrometer.true_nm[np.argmax(extra)])
+        assert extra.max() == pytest.approx(0.1 * without.max(), rel=0.05)
+        assert 440.0 < place_nm < 470.0, "KCl's K band is at 457 nm"
+        ev = EV_NM / bench().spectrometer.true_nm[extra > 0.5 * extra.max()]
+        assert ev.max() - ev.min() == pytest.approx(0.385, abs=0.01)
+
+
 def test_stray_light_ends_what_can_be_seen_near_three():
     column = 10.0 * np.log(10.0) * colour_centres.smakula_per_cm2("KBr").value
     for seed in range(4):

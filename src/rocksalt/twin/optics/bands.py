@@ -105,11 +105,12 @@ class Crystal:
         return one + other
 
     def _f(self, view: View, column: float) -> FloatArray:
-        """The F band with its K shoulder."""
+        """The F band with its K shoulder, which stays broad in the cold: it is several bands."""
         place, width = self._place(view)
         f = self._band(column, place, width, self._row.f)
+        shoulder = self._shape(self._ev, _K_PLACE * place, _K_WIDTH * self._row.f_width_ev)
         height = column / (self._smakula(place, width, self._row.f, _GAUSSIAN) * log(10.0))
-        return np.asarray(f + self._hidden.k_share * height * self._shape(self._ev, _K_PLACE * place, _K_WIDTH * width))
+        return np.asarray(f + self._hidden.k_share * height * shoulder)
 
     def _place(self, view: View) -> tuple[float, float]:
         """Energy and width of this crystal's F band (eV)."""
