@@ -16,8 +16,9 @@ from rocksalt.twin.chamber.tube import Tube
 from rocksalt.twin.departures import DefectDepartures
 from rocksalt.twin.optics.lamp import Lights
 from rocksalt.twin.sample import defects as module
+from rocksalt.twin.sample.beams import LIGHT_EV, MicroBeam
 from rocksalt.twin.sample.defect_law import SALTS, Law
-from rocksalt.twin.sample.defects import LIGHT_EV, Defects, MicroBeam, State, layer_edges_m
+from rocksalt.twin.sample.defects import Defects, State, layer_edges_m
 
 LAYERS = 32
 

@@ -17,7 +17,8 @@ from rocksalt.twin.optics.bands import Crystal, View
 from rocksalt.twin.optics.bench import Bench, view_of
 from rocksalt.twin.optics.doorways import LightsWay, RubyWay, SpectrometerWay
 from rocksalt.twin.optics.ruby import Ruby, thermal_width_per_cm
-from rocksalt.twin.sample.defects import LIGHT_EV, Defects, MicroBeam
+from rocksalt.twin.sample.beams import LIGHT_EV, MicroBeam
+from rocksalt.twin.sample.defects import Defects
 from rocksalt.values import Measured
 
 RNG = np.random.default_rng

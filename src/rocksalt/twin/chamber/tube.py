@@ -51,7 +51,7 @@ class Tube:
         # Switch-on times of the tube, to know how warm it is.
         self._started_s: list[float] = []
 
-    # --- a beam: see sample.defects.Beam ----------------------------------------------------------------------------
+    # --- a beam: see sample.beams.Beam ----------------------------------------------------------------------------
 
     def knots(self, start_s: float, end_s: float) -> list[float]:
         """Times strictly between at which the dose rate turns a corner."""

@@ -15,7 +15,8 @@ from rocksalt.twin.departures import OpticsDepartures
 from rocksalt.twin.optics.bands import EV_NM, Crystal, View
 from rocksalt.twin.optics.lamp import PUMP_NM, Lights, white
 from rocksalt.twin.optics.spectrometer import HDX, Spectrometer
-from rocksalt.twin.sample.defects import LIGHT_EV, Defects, State
+from rocksalt.twin.sample.beams import LIGHT_EV
+from rocksalt.twin.sample.defects import Defects, State
 from rocksalt.values import FloatArray
 
 Mode = Literal["dark", "reference", "sample", "luminescence"]

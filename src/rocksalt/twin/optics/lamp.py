@@ -46,7 +46,7 @@ def white(wavelength_nm: FloatArray, slit_nm: float = 0.0) -> FloatArray:
 
 class Lights:
     """Lamp, shutter, stage and pump of an optical bench, and the light they leave on the sample (`photons`: see
-    `rocksalt.twin.sample.defects.Light`)."""
+    `rocksalt.twin.sample.beams.Light`)."""
 
     def __init__(self, energy_ev: FloatArray, hidden: OpticsDepartures, chance: Chance) -> None:
         self.lamp, self.shutter = Blade(), Blade(_SHUTTER_TRAVEL_S)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, inf, log
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from rocksalt.crystals import colour_centres, dose_profile
 from rocksalt.twin.departures import DefectDepartures
+from rocksalt.twin.sample.beams import LIGHT_EV, Beam, Light
 from rocksalt.twin.sample.defect_law import COLLOID_HALF_PER_CM3, F_CROWD, TO_M_HEAT, TO_M_LIGHT, Law
 from rocksalt.values import FloatArray
 
@@ -28,63 +29,8 @@ FINE_S: Final = 0.5
 _STRONG_GY_PER_S: Final = 2e3  # above it, as in a focused beam, eight seconds would be too much dose at once
 _SAME_K: Final = 0.02
 _REMEMBER_S: Final = 1800.0
-# Photon energies (eV) at which light on the sample is described: from the near infrared to the ultraviolet.
-LIGHT_EV: Final = np.linspace(1.1, 6.3, 53)
 _DOSE, _FILLED, _STABLE, _LOOSE, _M, _R, _COLLOID = range(7)
 _LOOP_ATOMS: Final = (50.0, 1e6)  # fewest and most in an interstitial loop
-
-
-class Beam(Protocol):
-    """What leaves dose in the layers."""
-
-    def knots(self, start_s: float, end_s: float) -> list[float]:
-        """Times strictly between at which it changes its ways."""
-        ...
-
-    def moving(self, start_s: float, end_s: float) -> bool:
-        """Whether it changes between two knots."""
-        ...
-
-    def dose_gy(self, start_s: float, end_s: float) -> FloatArray | None:
-        """Dose (layers,) in a short stretch without knots inside; None where it is dark."""
-        ...
-
-
-class Light(Protocol):
-    """Light that the crystal sees from its first layer on."""
-
-    def knots(self, start_s: float, end_s: float) -> list[float]:
-        """Times strictly between at which it goes on or off."""
-        ...
-
-    def photons(self, start_s: float, end_s: float) -> FloatArray | None:
-        """Photons per cm^2, s and eV at LIGHT_EV, mean over a stretch without knots inside; None where it is dark."""
-        ...
-
-
-class MicroBeam:
-    """A beam of constant profile (Gy/s in each layer) behind a shutter: `lit_s(start, end)` gives its spells of light.
-
-    `ripple` is the flux at a time, relative to its mean.
-    """
-
-    def __init__(
-        self,
-        gy_per_s: FloatArray,
-        lit_s: Callable[[float, float], list[tuple[float, float]]],
-        ripple: Callable[[float], float] = lambda _: 1.0,
-    ) -> None:
-        self._gy_per_s, self._lit_s, self._ripple = gy_per_s, lit_s, ripple
-
-    def knots(self, start_s: float, end_s: float) -> list[float]:
-        return [t for spell in self._lit_s(start_s, end_s) for t in spell if start_s < t < end_s]
-
-    def moving(self, start_s: float, end_s: float) -> bool:
-        return False
-
-    def dose_gy(self, start_s: float, end_s: float) -> FloatArray | None:
-        lit = sum(end - start for start, end in self._lit_s(start_s, end_s))
-        return None if lit == 0.0 else self._gy_per_s * (lit * self._ripple(0.5 * (start_s + end_s)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
