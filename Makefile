@@ -17,8 +17,8 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(STRICT),--strict-skips) $(ARGS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check src drivers tests benchmarks
-	$(BIN)/ruff format --check src drivers tests benchmarks
+	$(BIN)/ruff check src drivers tests benchmarks docs
+	$(BIN)/ruff format --check src drivers tests benchmarks docs
 
 types: $(STAMP)
 	$(BIN)/mypy

@@ -15,9 +15,11 @@ import time as _time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 VIRTUAL_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -66,7 +68,7 @@ class ExperimentClock:
     _origin: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.speed > 0 or not np.isfinite(self.speed):
+        if not self.speed > 0 or not isfinite(self.speed):
             raise ValueError(f"speed {self.speed}: a positive, finite number of experiment seconds a second is needed")
         self._origin = self.loop.time()
 
@@ -222,6 +224,8 @@ class Chance:
     def stream(self, purpose: str, number: int = 0) -> np.random.Generator:
         """The stream of this purpose and number: always the same one, whoever asks, whenever."""
         digest = hashlib.sha256(f"{self.seed}\0{purpose}".encode()).digest()
+        import numpy as np  # a process that needs no chance needs no numpy
+
         key = np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
         # The number goes into the counter's highest word: streams are 2**192 draws apart.
         counter = np.array([0, 0, 0, number], dtype=np.uint64)

@@ -2,21 +2,23 @@
 
 A policy makes a `Measurement`; the detector answers with frames, which the daemon knows as `FrameRef`s; reduction makes
 a `Pattern`, with the readings an `Observation`; the model makes an `Estimate`; the policy makes the next `Decision`.
-Units stand in the names. This module imports numpy and nothing else.
+Units stand in the names. This module imports nothing: arrays are numpy's, but the guardian, which has no numpy, reads
+these names too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Label = Literal["B1", "B2", "mixture", "unknown"]
 LABELS: Final[tuple[Label, ...]] = ("B1", "B2", "mixture", "unknown")
-FloatArray = NDArray[np.float64]
+FloatArray: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class Pattern:
     azimuthal_variation    (n,) relative spread of intensity around the ring at this angle, if it came from an image:
                            what spots and texture look like; None from a point detector
     saturated_fraction     share of the detector's live pixels at or above its cutoff
+    calibration_sigma      relative sigma that all spacings share, from distance and wavelength; None where nobody said
     """
 
     two_theta_deg: FloatArray
@@ -138,6 +141,7 @@ class Pattern:
     source: str = ""
     azimuthal_variation: FloatArray | None = None
     saturated_fraction: float = 0.0
+    calibration_sigma: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -159,3 +161,12 @@ def test_no_limit_at_all_still_lets_no_infinity_and_no_nan_through() -> None:
         with pytest.raises(OutOfLimits):
             ANYWHERE.check("stage", target, "mm")
     ANYWHERE.check("stage", 1e9, "mm")
+
+
+def test_devices_and_drivers_of_shutter_and_pressure_need_no_numpy() -> None:
+    """The guardian must come up quickly and depend on little."""
+    program = (
+        "import sys, rocksalt.devices, rocksalt.config.reading, rocksalt_drivers.modbus_interlock.driver, "
+        "rocksalt_drivers.druck_pace.driver; sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,6 +49,21 @@ def test_a_pressure_is_off_by_no_more_than_its_sigma_says(model: PhysicsModel, s
         assert estimate.pressure_gpa is not None
         off.append((estimate.pressure_gpa.value - pressure) / estimate.pressure_gpa.sigma)
     assert rms(off) < 1.3
+
+
+def test_a_calibration_that_is_known_less_well_widens_the_pressure_by_what_it_moves(
+    model: PhysicsModel, see: See
+) -> None:
+    pattern = mixed(np.random.default_rng(3), 1.0, 0.0)
+    told = {
+        sigma: model.estimate(see(replace(pattern, calibration_sigma=sigma)), salt="KBr").pressure_gpa
+        for sigma in (1e-5, 1e-3)
+    }
+    assert told[1e-5] is not None
+    assert told[1e-3] is not None
+    assert told[1e-5].value == pytest.approx(told[1e-3].value, rel=1e-9)
+    # dP = 3 K da/a, with K of about 19.5 GPa at 1 GPa.
+    assert np.sqrt(told[1e-3].sigma ** 2 - told[1e-5].sigma ** 2) == pytest.approx(3.0 * 19.5 * 1e-3, rel=0.05)
 
 
 def phase(structure: str, pressure_gpa: float, sigma_gpa: float, fraction: float) -> PhaseEstimate:

@@ -315,11 +315,17 @@ def test_a_beam_behind_a_shutter_counts_its_spells():
     assert one.microstrain(one.state(200.0))[0] == 0.0
 
 
-def test_loops_grow_with_the_dose():
+def test_a_microscope_finds_all_metal_in_its_colloids_and_more_loops_with_dose():
+    values = np.zeros((7, LAYERS))
+    values[6] = 1e17
+    colloids, loops = crystal("KBr").features_per_um3(State(values, "KBr"), 0.1, 3.0)
+    # 0.1 um: 4.19e-15 cm^3 with 1.33e22 atoms in each, 5.57e7 atoms.
+    assert colloids == pytest.approx(np.full(LAYERS, 1e5 / 5.57e7), rel=1e-3)
+    assert not loops.any()
     one = crystal("NaCl", gy_per_s=1000.0)
-    few, many = (one.clusters(one.state(t)) for t in (1e2, 1e4))
-    assert (many[0] > 0.0).all()
-    assert (many[1] > few[1]).all()
+    few, many = (one.features_per_um3(one.state(t), 0.1, 3.0)[1] for t in (1e2, 1e4))
+    assert (many > 10.0 * few).all()
+    assert 1e-4 < many[0] < 0.1
 
 
 @pytest.mark.parametrize("salt", sorted(SALTS))

@@ -73,6 +73,11 @@ class Link:
         return self.port == 0
 
     @property
+    def is_serial(self) -> bool:
+        """Whether the bytes go over a serial line, however it is reached."""
+        return self.scheme == "serial" or (self.scheme == "visa" and self.path.upper().startswith("ASRL"))
+
+    @property
     def line(self) -> tuple[str, ...] | None:
         """What two devices may not share: a serial line, VISA resource or port. None where sharing is no harm.
 

@@ -100,6 +100,11 @@ class Geometry(Table):
     """Where the detector stands: a PONI file, its path relative to the station file."""
 
     poni: Text = describe("the calibration of the detector, a PONI file beside the station file", "my-station.poni")
+    sigma: Annotated[Number, Field(ge=1e-6, le=0.05)] = Field(
+        3e-4,
+        description="relative standard uncertainty that distance and wavelength leave in every spacing",
+        examples=[3e-4],
+    )
 
 
 class LoadCurvePrior(Table):

@@ -87,7 +87,12 @@ class ModelNode:
 
         geometry = Geometry.from_poni(message["poni"])
         shape = (int(message["shape"][0]), int(message["shape"][1]))
-        self._integrator = Integrator(geometry, shape, polarisation=message["polarisation"])
+        self._integrator = Integrator(
+            geometry,
+            shape,
+            polarisation=message["polarisation"],
+            calibration_sigma=message["calibration_sigma"],
+        )
         self._model = PhysicsModel()
         self._salt = message["salt"]
         self._temperature = message["temperature"]

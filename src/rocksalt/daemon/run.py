@@ -271,6 +271,7 @@ class Run:
             "poni": self.plan.poni,
             "shape": list(detector.shape),
             "polarisation": station.beam.polarisation,
+            "calibration_sigma": station.geometry.sigma,
             "salt": campaign.sample.salt,
             "temperature": "temperature_k",
         }

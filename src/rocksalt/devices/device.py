@@ -192,7 +192,7 @@ class ByteDevice(Device):
         self.link: ByteLink = wires.byte(
             self.name, self.settings.link, deadline_s=self.deadline_s, serial=self.serial_defaults
         )
-        if self.settings.link.scheme == "serial":
+        if self.settings.link.is_serial:
             self.link.spacing_s = float(self.settings.options.get("spacing_s", self.spacing_s))
         self.link.terminator = str(self.settings.options.get("terminator", self.terminator.decode())).encode()
 

@@ -49,6 +49,7 @@ class Integrator:
         polarisation: float | None = 0.99,
         splitting: Literal["no", "bbox", "full"] = "no",
         spikes: bool = True,
+        calibration_sigma: float | None = None,
     ) -> None:
         """Precompute the way of every pixel.
 
@@ -59,6 +60,7 @@ class Integrator:
         polarisation    degree of linear polarisation along the rows; 0.0 for an unpolarised beam, None: no correction
         splitting       how a pixel at the border of two bins is shared; anything but "no" correlates the bins
         spikes          keep saturated pixels, diamond spots and zingers out (see Rings.spikes)
+        calibration_sigma  handed on to every pattern: how well distance and wavelength are known, relative
 
         Raises GeometryError for another shape than the detector's, WavelengthError for none or two that disagree.
         """
@@ -81,6 +83,7 @@ class Integrator:
         azimuth = np.asarray(ai.center_array(self.shape, unit="chi_rad"), dtype=np.float64)
         self._rings = Rings(two_theta, azimuth, norm, self._mask, self._engine.two_theta_deg)
         self._spikes = spikes
+        self._calibration_sigma = calibration_sigma
 
     @property
     def two_theta_deg(self) -> FloatArray:
@@ -133,6 +136,7 @@ class Integrator:
             source=source,
             azimuthal_variation=sectors.variation(),
             saturated_fraction=fraction,
+            calibration_sigma=self._calibration_sigma,
         )
 
     def _integrate(self, signal: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:

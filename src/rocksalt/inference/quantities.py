@@ -16,7 +16,7 @@ from rocksalt.inference.evidence import Account, Verdict
 from rocksalt.inference.refine import FittedPhase
 from rocksalt.values import Measured, PhaseEstimate
 
-_GEOMETRY: Final = 3e-4  # relative: wavelength and distance of a calibrated station
+_GEOMETRY: Final = 3e-4  # relative: wavelength and distance of a calibrated station that says nothing of them
 _UNIAXIAL_GPA: Final = 0.03  # what a uniaxial stress of 0.05 GPa takes from the pressure of a soft salt (Singh 1998)
 _STRETCH: Final = 0.4  # of the stretch laid to stress: elastic constants, and whether grains share stress or strain
 _TUBE_GEOMETRY: Final = 3e-5  # relative: a goniometer's, once displacement is refined
@@ -31,11 +31,12 @@ def phases(case: Case, account: Account, verdicts: Sequence[Verdict]) -> tuple[P
     scales = [v.phase.scale for v in verdicts]
     total = sum(scales)
     tube = account.fit.radiation.tube is not None
+    stated = case.observation.pattern.calibration_sigma
     result = []
     for v in verdicts:
         rest_sigma = float(np.sqrt(sum(w.phase.scale_sigma**2 for w in verdicts if w is not v)))
         share = _share(Measured(v.phase.scale, v.phase.scale_sigma), Measured(total - v.phase.scale, rest_sigma))
-        geometry = (_TUBE_GEOMETRY if tube else _GEOMETRY) * v.phase.a
+        geometry = (_TUBE_GEOMETRY if tube else stated if stated is not None else _GEOMETRY) * v.phase.a
         stretch = _STRETCH * v.phase.stretch * v.phase.a
         a_sigma = float(np.sqrt(v.phase.a_sigma**2 + geometry**2 + (_skew(v.phase) * v.phase.a) ** 2 + stretch**2))
         row = tables.phase(v.phase.template.salt, v.phase.template.structure)

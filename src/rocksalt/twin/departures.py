@@ -172,6 +172,57 @@ class SurroundingsDepartures:
 
 
 @dataclass(frozen=True, slots=True)
+class MicroscopeDepartures:
+    """What grows in the crystal where a microscope looks, and the microscope.
+
+    colloid_arrangement  0 Poisson, 1 Thomas, 2 hard core; loop_arrangement likewise
+    *_radius_um          medians of log-normal radii, *_sigma_ln their widths; specks are what decorates a loop
+    cluster_*            of Thomas arrangements; loops' clusters are wider by loop_cluster_ratio, their parents fewer by
+                         its cube
+    *_core_um            least distances of hard-core arrangements
+    loop_110_share       of the loops lie on {110}, the others on {100}
+    speck_apart_um       between two specks of a loop
+    magnification_relative, rotation_deg   of the image, against what the experimenter believes
+    focus_*, stage_*     where the focus stands when its scale says 0, and how far it and the stage wander
+    lamp_*               brightness against the nominal one, and its slow ripple
+    vignetting, uneven   light lost in the corners, and the slope of the light across the field
+    *_dust, bubbles, scratches, steps   numbers in the field: on the sensor, on the crystal's faces, in it
+    """
+
+    colloid_arrangement: int
+    colloid_radius_um: float
+    colloid_sigma_ln: float
+    colloid_core_um: float
+    cluster_um: float
+    cluster_per_um3: float
+    loop_arrangement: int
+    loop_radius_um: float
+    loop_sigma_ln: float
+    loop_core_um: float
+    loop_cluster_ratio: float
+    loop_110_share: float
+    speck_radius_um: float
+    speck_apart_um: float
+    magnification_relative: float
+    rotation_deg: float
+    focus_error_um: float
+    focus_wander_um: float
+    stage_wander_um: float
+    lamp_relative: float
+    lamp_ripple: float
+    vignetting: float
+    uneven: float
+    read_noise_e: float
+    gain_pixel: float
+    hot_pixels: int
+    sensor_dust: int
+    crystal_dust: int
+    bubbles: int
+    scratches: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class TubeDepartures:
     """The irradiation tube.
 
@@ -283,6 +334,7 @@ class Departures:
     scene: SceneDepartures
     sensor: SensorDepartures
     surroundings: SurroundingsDepartures
+    microscope: MicroscopeDepartures
     tube: TubeDepartures
     defects: DefectDepartures
     optics: OpticsDepartures
@@ -307,6 +359,7 @@ def draw(tier: tiers.Tier, chance: Chance) -> Departures:
         section("scene", SceneDepartures),
         section("sensor", SensorDepartures),
         section("surroundings", SurroundingsDepartures),
+        section("microscope", MicroscopeDepartures),
         section("tube", TubeDepartures),
         section("defects", DefectDepartures),
         section("optics", OpticsDepartures),

@@ -46,7 +46,12 @@ class RealWires:
 
             transport = SerialTransport(link.path, {**(serial or {}), **link.query})
             return ByteLink(transport, device=device, address=str(link), deadline_s=deadline_s)
-        raise ValueError(f"{device}: a line of bytes can't be had from {link}; use tcp:// or serial://")
+        if link.scheme == "visa":
+            from rocksalt.devices.links.visa import VisaTransport
+
+            transport_by_visa = VisaTransport(link.path, serial or {})
+            return ByteLink(transport_by_visa, device=device, address=str(link), deadline_s=deadline_s)
+        raise ValueError(f"{device}: a line of bytes can't be had from {link}; use tcp://, serial:// or visa://")
 
     def http(self, device: str, link: Link, *, deadline_s: float = 5.0) -> HttpLink:
         if link.scheme != "http":

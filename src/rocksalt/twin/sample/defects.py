@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from rocksalt.crystals import colour_centres, dose_profile
+from rocksalt.crystals.tables import PHASES, ions
 from rocksalt.twin.departures import DefectDepartures
 from rocksalt.twin.sample.beams import LIGHT_EV, Beam, Light
 from rocksalt.twin.sample.defect_law import COLLOID_HALF_PER_CM3, F_CROWD, TO_M_HEAT, TO_M_LIGHT, Law
@@ -30,7 +31,8 @@ _STRONG_GY_PER_S: Final = 2e3  # above it, as in a focused beam, eight seconds w
 _SAME_K: Final = 0.02
 _REMEMBER_S: Final = 1800.0
 _DOSE, _FILLED, _STABLE, _LOOSE, _M, _R, _COLLOID = range(7)
-_LOOP_ATOMS: Final = (50.0, 1e6)  # fewest and most in an interstitial loop
+# Atoms of the metals, 1/cm^3 at room temperature, from their handbook densities.
+_METAL_PER_CM3: Final = {"Li": 4.63e22, "Na": 2.54e22, "K": 1.33e22, "Rb": 1.08e22, "Cs": 8.5e21}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -285,15 +287,20 @@ class Defects:
         rows = np.stack([state.f, state.m, state.r, state.n, state.colloid])
         return np.asarray(rows @ self.widths_m * 100.0)
 
-    def clusters(self, state: State) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """What a microscope could count in each layer: interstitial loops per cm^3 and their radius (nm), metal
-        colloids per cm^3 and theirs. Loops hold the interstitials of the stable centres, 50 atoms each,
-        more as the dose goes on; a metal colloid begins with 500. Orders of magnitude, unconfirmed."""
-        least, most = _LOOP_ATOMS
-        atoms = np.clip(least * (1.0 + state.dose_gy / self._law.late_gy), least, most)
-        radius = np.sqrt(atoms / np.pi) * 0.4
-        metal = 500.0 * (1.0 + state.colloid / 1e18)
-        return state.stable / atoms, radius, state.colloid / metal, 0.2 * np.cbrt(metal)
+    def features_per_um3(
+        self, state: State, colloid_radius_um: float, loop_radius_um: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """What a microscope could count in each layer, 1/um^3: colloids and decorated loops of these radii.
+
+        Colloids hold the metal that has gathered; loops the interstitials that the stable centres left, whose part in
+        large loops grows with the dose as the late stage sets in. Orders of magnitude, unconfirmed.
+        """
+        per_um3 = 1e-12
+        sphere = 4.0 / 3.0 * np.pi * colloid_radius_um**3 * per_um3 * _METAL_PER_CM3[ions(self.salt)[0]]
+        row = next(row for row in PHASES.values() if row.salt == self.salt)
+        plate = np.pi * (1e4 * loop_radius_um) ** 2 / (row.v0_a3 / row.z) ** (2.0 / 3.0)
+        gathered = state.dose_gy / (state.dose_gy + self._law.late_gy)
+        return state.colloid * per_um3 / sphere, state.stable * gathered * per_um3 / plate
 
 
 def layer_edges_m(thickness_m: float, layers: int = LAYERS) -> FloatArray:
