@@ -151,13 +151,23 @@ def test_the_past_is_remembered_and_the_present_is_a_trial():
     assert one.state(100.0).f == pytest.approx(now.f, rel=0.01)
 
 
-@pytest.mark.parametrize(("gy_per_s", "seconds"), [(20.0, 1200.0), (1e4, 60.0)])
-def test_the_steps_are_short_enough(monkeypatch, gy_per_s, seconds):
-    """At ten times the dose rate of the strongest tube, and in a focused beam."""
-    coarse = crystal(gy_per_s=gy_per_s).state(seconds)
+@pytest.mark.parametrize(
+    ("gy_per_s", "seconds", "k_per_s"),
+    [(20.0, 1200.0, 0.0), (1e4, 60.0, 0.0), (1.0, 1200.0, 0.12), (0.0, 1200.0, 0.12)],
+)
+def test_the_steps_are_short_enough(monkeypatch, gy_per_s, seconds, k_per_s):
+    """At ten times the dose rate of the strongest tube, in a focused beam, and heated through the best of annealing."""
+
+    def made() -> State:
+        heated = crystal(until_s=300.0, kelvin=lambda t: 300.0 + k_per_s * t)
+        heated.beams.append(evenly(gy_per_s))
+        return heated.state(seconds)
+
+    coarse = made()
+    monkeypatch.setattr(module, "CELL_S", 0.25)
     monkeypatch.setattr(module, "LIT_S", 0.25)
     monkeypatch.setattr(module, "STRONG_S", 0.25)
-    fine = crystal(gy_per_s=gy_per_s).state(seconds)
+    fine = made()
     assert (coarse.values != fine.values).any()
     assert coarse.f == pytest.approx(fine.f, rel=2e-4)
     assert coarse.m == pytest.approx(fine.m, rel=2e-3)

@@ -28,7 +28,7 @@ LIT_S: Final = 8.0
 STRONG_S: Final = 2.0
 FINE_S: Final = 0.5
 _STRONG_GY_PER_S: Final = 2e3  # above it, as in a focused beam, eight seconds would be too much dose at once
-_SAME_K: Final = 0.02
+_SAME_K: Final = 0.1
 _REMEMBER_S: Final = 1800.0
 _DOSE, _FILLED, _STABLE, _LOOSE, _M, _R, _COLLOID = range(7)
 # Atoms of the metals, 1/cm^3 at room temperature, from their handbook densities.
@@ -164,13 +164,14 @@ class Defects:
         return way
 
     def _cuts(self, start_s: float, end_s: float) -> list[float]:
-        """Ends of the steps from knot to knot: multiples of half a second while something moves, of eight while it is
-        lit, of two while it is lit by a focused beam."""
+        """Ends of the steps from knot to knot, at multiples of the step: half a second while the dose rate moves, eight
+        while it is lit, two in a focused beam, a cell in the dark; halved until the temperature moves little in each."""
         if end_s <= start_s:
             return []
-        cold, warm = self._kelvin(start_s), self._kelvin(0.5 * (start_s + end_s))
-        moving = abs(cold - warm) > _SAME_K or abs(self._kelvin(end_s) - warm) > _SAME_K
-        if moving or any(beam.moving(start_s, end_s) for beam in self.beams):
+        middle_k = self._kelvin(0.5 * (start_s + end_s))
+        moves_k = max(abs(self._kelvin(start_s) - middle_k), abs(self._kelvin(end_s) - middle_k))
+        k_per_s = moves_k / (0.5 * (end_s - start_s))
+        if any(beam.moving(start_s, end_s) for beam in self.beams):
             step = FINE_S
         else:
             doses = [dose for beam in self.beams if (dose := beam.dose_gy(start_s, end_s)) is not None]
@@ -180,6 +181,8 @@ class Defects:
                 step = LIT_S
             else:
                 step = CELL_S
+        while step > FINE_S and k_per_s * step > _SAME_K:
+            step *= 0.5
         first = floor(start_s / step + 1e-9) + 1
         inner = [number * step for number in range(first, ceil(end_s / step)) if number * step < end_s - 1e-9]
         return [*inner, end_s]
