@@ -143,6 +143,13 @@ def test_a_thousand_steps_through_a_ramp_a_shutter_and_a_heater():
     assert (alone.f > 0.0).all()
 
 
+def test_a_look_right_after_a_look_is_no_trouble():
+    one = crystal()
+    for at_s in (0.0, 5e-324, 1e-12, 32.0, np.nextafter(32.0, 33.0), 40.0, 40.0):
+        assert np.isfinite(one.state(at_s).values).all()
+    assert one.state(40.0).values == pytest.approx(crystal().state(40.0).values, rel=1e-12)
+
+
 def test_the_past_is_remembered_and_the_present_is_a_trial():
     one = crystal()
     now = one.state(100.0)

@@ -165,12 +165,12 @@ class Defects:
 
     def _cuts(self, start_s: float, end_s: float) -> list[float]:
         """Ends of the steps from knot to knot, at multiples of the step: half a second while the dose rate moves, eight
-        while it is lit, two in a focused beam, a cell in the dark; halved until the temperature moves little in each."""
+        while it is lit, two in a focused beam; halved until the temperature moves little in each."""
         if end_s <= start_s:
             return []
         middle_k = self._kelvin(0.5 * (start_s + end_s))
         moves_k = max(abs(self._kelvin(start_s) - middle_k), abs(self._kelvin(end_s) - middle_k))
-        k_per_s = moves_k / (0.5 * (end_s - start_s))
+        k_per_s = moves_k / max(0.5 * (end_s - start_s), 1e-9)
         if any(beam.moving(start_s, end_s) for beam in self.beams):
             step = FINE_S
         else:
