@@ -322,6 +322,106 @@ class MicroscopeDepartures:
 
 
 @dataclass(frozen=True, slots=True)
+class TubeDepartures:
+    """The irradiation tube.
+
+    output_relative       photons against what Kramers' law and the distance give
+    kv_relative, ma_relative   true against displayed; filter_relative: true thickness of the filters
+    drift, drift_s        slow wave of the output, amplitude and period; warm_up: extra at first, gone with warm_up_s
+    arcs_per_hour         of high voltage; arc_trips: share of them that ends in a latched fault
+    """
+
+    output_relative: float
+    kv_relative: float
+    ma_relative: float
+    filter_relative: float
+    drift: float
+    drift_s: float
+    warm_up: float
+    warm_up_s: float
+    arcs_per_hour: float
+    arc_trips: float
+
+
+@dataclass(frozen=True, slots=True)
+class DefectDepartures:
+    """How this crystal colours, against `sample.defect_law.Typical` of its salt. `_ln`: logarithm of a factor.
+
+    pair_cost_ln, vacanc*_ln   energy for a centre, vacancies that were there and the energy to fill one
+    saturation_ln, late_ln     stable centres in the end; dose after which even that grows
+    loose_share, fade_ln       pairs that may still fade, and the time constant of it
+    separate_ev, recombine_ev  shifts of the two energies that decide the best temperature
+    aggregate_*                M and R for their F, how M falls with the dose rate, how fast it follows
+    pair_swells, loose_swells  formula volumes a centre; loop_strain: microstrain against the order of magnitude
+    """
+
+    pair_cost_ln: float
+    vacancies_ln: float
+    vacancy_cost_ln: float
+    saturation_ln: float
+    late_ln: float
+    loose_share: float
+    fade_ln: float
+    separate_ev: float
+    recombine_ev: float
+    aggregate_ln: float
+    aggregate_exponent: float
+    aggregate_s_ln: float
+    anneal_relative: float
+    bleach_ln: float
+    pair_swells: float
+    loose_swells: float
+    loop_strain: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpticsDepartures:
+    """Lamp, spectrometer, bands, ruby.
+
+    lamp_drift, lamp_warm_up   relative, with a period and a time constant; flicker: one sigma in an exposure of 0.1 s
+    stray                 share of all light that reaches every pixel; nonlinear: counts missing at full scale, relative
+    wavelength_*          true wavelength of a pixel against the instrument's own coefficients
+    band_*, strength_relative  true bands against the tables: place, width, lopsidedness, oscillator strength
+    k_share               K band against the F band's peak; scatter: optical density of cracks at 500 nm
+    glow                  unspecific luminescence; emission_shift_ev, quench_ln: LiF's bands, concentration of quenching
+    ruby_offset_nm        this ruby's R1 without load; ruby_scale_relative: error of the calibration's pressure
+    ruby_stress_gpa       uniaxial stress at the chip for each 10 GPa; ruby_width_cm: width in the cold, 1/cm
+    ruby_tail             Lorentzian share of the lines; ruby_background: of diamond, against R1's height at 300 K
+    """
+
+    lamp_drift: float
+    lamp_drift_s: float
+    lamp_warm_up: float
+    lamp_warm_up_s: float
+    flicker: float
+    stray: float
+    nonlinear: float
+    bias_counts: float
+    dark_counts_per_s: float
+    read_counts: float
+    pixel_gain: float
+    hot_pixels: int
+    wavelength_offset_nm: float
+    wavelength_relative: float
+    band_shift_ev: float
+    band_width_relative: float
+    band_skew: float
+    strength_relative: float
+    k_share: float
+    scatter: float
+    glow: float
+    emission_shift_ev: float
+    quench_ln: float
+    ruby_brightness: float
+    ruby_offset_nm: float
+    ruby_scale_relative: float
+    ruby_stress_gpa: float
+    ruby_width_cm: float
+    ruby_tail: float
+    ruby_background: float
+
+
+@dataclass(frozen=True, slots=True)
 class Departures:
     """One draw. Angstrom, metre, radian, pixels, as the names say."""
 
@@ -336,6 +436,9 @@ class Departures:
     sensor: SensorDepartures
     surroundings: SurroundingsDepartures
     microscope: MicroscopeDepartures
+    tube: TubeDepartures
+    defects: DefectDepartures
+    optics: OpticsDepartures
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, for the truth file."""
@@ -360,6 +463,9 @@ def draw(tier: tiers.Tier, chance: Chance) -> Departures:
         section("sensor", SensorDepartures),
         section("surroundings", SurroundingsDepartures),
         section("microscope", MicroscopeDepartures),
+        section("tube", TubeDepartures),
+        section("defects", DefectDepartures),
+        section("optics", OpticsDepartures),
     )
 
 
