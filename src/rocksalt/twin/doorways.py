@@ -79,11 +79,13 @@ class Enclosure:
     def set_door(self, at_s: float, closed: bool) -> None:
         now = self._world.advance(at_s)
         self._world.hutch.set_door(now, closed)
+        self._world.guard_tube(now)
         self._world.tell_truth(now)
 
     def permit(self, at_s: float, on: bool) -> None:
         now = self._world.advance(at_s)
         self._world.hutch.permit(now, on)
+        self._world.guard_tube(now)
         self._world.tell_truth(now)
 
     def permitted(self, at_s: float) -> bool:

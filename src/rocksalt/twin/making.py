@@ -16,7 +16,7 @@ from rocksalt.twin.sample import transformation
 from rocksalt.twin.sample.lattice import Lattice
 from rocksalt.twin.sample.salt import Salt
 
-_KEV_ANGSTROM: Final = 12.398419843
+KEV_ANGSTROM: Final = 12.398419843
 _GAINS: Final = 1.8  # times the station's prior: no tier's cell gives more
 _LEAST_TOP_GPA: Final = 20.0
 _SLOW_GPA_PER_MIN: Final = 0.1
@@ -62,7 +62,7 @@ def dose_rate(
     salt: Salt, flux_ph_per_s: float, wavelength_angstrom: float, size_m: tuple[float, float], thickness_um: float
 ) -> DoseRate:
     """The dose rate of this beam in this salt, for any thickness."""
-    energy_kev = _KEV_ANGSTROM / wavelength_angstrom
+    energy_kev = KEV_ANGSTROM / wavelength_angstrom
     per_um = 1e-6 * absorption.linear_attenuation_per_m(salt.name, energy_kev)
     rate = absorption.dose_rate_gy_per_s(
         salt.name, flux_ph_per_s, energy_kev, beam_size_m=size_m, thickness_m=1e-6 * thickness_um

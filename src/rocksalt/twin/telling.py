@@ -31,8 +31,18 @@ class Teller:
         pressure, fraction = self._told
         return abs(pressure_gpa - pressure) > _NOTICE_GPA or abs(fraction_b2 - fraction) > _NOTICE_SHARE
 
-    def tell(self, at_s: float, pressure_gpa: float, fraction_b2: float, hutch: Hutch, dose_gy: float) -> None:
-        """A line of state for this time."""
+    def tell(
+        self,
+        at_s: float,
+        pressure_gpa: float,
+        fraction_b2: float,
+        hutch: Hutch,
+        *,
+        hv: bool,
+        beam: bool,
+        dose_gy: float,
+    ) -> None:
+        """A line of state for this time. beam: whether X-rays reach the sample, from wherever; hv: the tube's."""
         self._told = (pressure_gpa, fraction_b2)
         position = hutch.position(at_s)
         self.line(
@@ -41,9 +51,9 @@ class Teller:
                 "sample_pressure_gpa": round(pressure_gpa, 6),
                 "fraction_b2": round(fraction_b2, 6),
                 "shutter": "open" if position >= 1.0 else "closed" if position <= 0.0 else "moving",
-                "hv": False,
+                "hv": hv,
                 "door": "closed" if hutch.door_closed else "open",
-                "beam": hutch.beam(at_s),
+                "beam": beam,
                 "dose_gy": round(dose_gy, 3),
             }
         )

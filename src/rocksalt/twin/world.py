@@ -7,7 +7,6 @@ that nothing depends on when or how often anybody asks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import cached_property, partial
 from math import ceil, inf, pi, sin
 from pathlib import Path
@@ -21,7 +20,11 @@ from rocksalt.twin.cell.gas import Gas
 from rocksalt.twin.cell.gasket import Drift, Gasket
 from rocksalt.twin.cell.medium import medium as medium_named
 from rocksalt.twin.cell.piston import Cell
+from rocksalt.twin.chamber.doors import TubeDoor, TubeShutterDoor
+from rocksalt.twin.colour import COLOURED, Colour
 from rocksalt.twin.history import STEP_S, History, Moment
+from rocksalt.twin.microscope.door import MicroscopeDoor
+from rocksalt.twin.optics.doors import LightsDoor, RubyDoor, SpectrometerDoor
 from rocksalt.twin.picture.geometry import Geometry, read_poni
 from rocksalt.twin.picture.render import Glimpse, Renderer
 from rocksalt.twin.sample import transformation
@@ -32,7 +35,7 @@ from rocksalt.twin.surroundings.stage import Stage
 from rocksalt.twin.telling import Teller
 from rocksalt.twin.tiers import Tier, tier
 from rocksalt.twin.truth import Truth
-from rocksalt.twin.twin_table import TwinTable, read
+from rocksalt.twin.twin_table import TubeTable, TwinTable, read
 from rocksalt.values import FloatArray
 
 _LEAP: Final = 240
@@ -44,7 +47,8 @@ _ROOM_K: Final = 298.0
 
 
 class World:
-    """One twin. `membrane`, `thermal`, `enclosure`, `camera` are its doors (`rocksalt.twin.doors`).
+    """One twin. `membrane`, `thermal`, `enclosure`, `camera` are its doors (`rocksalt.twin.doors`); `tube`,
+    `tube_shutter`, `lights`, `spectrometer`, `ruby`, `microscope` those of the crystal's colour (`rocksalt.twin.colour`).
 
     sample                a salt of the table. Where that has one phase only, nothing transforms; the caesium salts are
                           B2 from the start, and their fraction of B2 is 1
@@ -54,7 +58,7 @@ class World:
     size_m, thickness_m   beam, horizontal and vertical, and sample along the beam at no load
     gpa_per_bar           the station's prior for the load curve
     transition            "draw" or "none" (B1 to the end)
-    medium, coldest_k     as `rocksalt.twin.twin_table` has them
+    medium, coldest_k, tube   as `rocksalt.twin.twin_table` has them
     truth                 where to write what really happens; None for nowhere
 
     Raises ValueError for what no twin has, saying which and what is allowed.
@@ -75,9 +79,10 @@ class World:
         transition: str = "draw",
         medium: str = "methanol-ethanol",
         coldest_k: float | None = None,
+        tube: TubeTable | None = None,
         truth: Truth | None = None,
     ) -> None:
-        asked = TwinTable(sample, tier.name, transition, 1e6 * thickness_m, medium, coldest_k)
+        asked = TwinTable(sample, tier.name, transition, 1e6 * thickness_m, medium, coldest_k, tube or TubeTable())
         making.check_beam(flux_ph_per_s, size_m, polarisation)
         self.chance = Chance(twin_seed)
         self.salt: Salt = salt(sample, gpa_per_bar)
@@ -118,6 +123,9 @@ class World:
             self.salt, flux_ph_per_s * hidden.beam.flux_relative, self.lattices[0].wavelength_angstrom, size_m,
             asked.thickness_um,
         )  # fmt: skip
+        self._tube = asked.tube
+        self._energy_kev = making.KEV_ANGSTROM / self.lattices[0].wavelength_angstrom
+        self._flux_per_m2 = flux_ph_per_s * hidden.beam.flux_relative / (size_m[0] * size_m[1])
         beam_um = (1e6 * size_m[0], 1e6 * size_m[1])
         wander = float(self.chance.stream("cell.wander").uniform(0.0, 2.0 * pi))
         self._drift = Drift(hidden.cell, self.ambient_k, beam_um, wander)
@@ -139,10 +147,60 @@ class World:
         self.camera: doors.CameraDoor = doorways.Camera(self)
         self.tell_truth(0.0)
 
+    def ripple(self, at_s: float) -> float:
+        """The synchrotron's flux at a time, relative to its mean."""
+        return 1.0 + self.hidden.beam.ripple * sin(2.0 * pi * at_s / self.hidden.beam.ripple_s + self._phase)
+
     @cached_property
     def renderer(self) -> Renderer:
         """Made when the first image is wanted: most of what a world costs to begin with."""
         return self._make_renderer()
+
+    @cached_property
+    def colour(self) -> Colour | None:
+        """What radiation does to the crystal, and what looks at it; made when first asked for. None for the salts whose
+        colour nobody described."""
+        if self.salt.name not in COLOURED:
+            return None
+        return Colour(self, self._tube, self._energy_kev, self._flux_per_m2)
+
+    def _coloured(self, door: str) -> Colour:
+        if self.colour is None:
+            raise ValueError(
+                f"[twin] sample = {self.salt.name!r}: the {door} needs a salt whose colour centres are known: "
+                f"{', '.join(COLOURED)}"
+            )
+        return self.colour
+
+    @property
+    def tube(self) -> TubeDoor:
+        """The irradiation tube. This door and the next five raise ValueError for a salt without known colour."""
+        return self._coloured("tube").tube
+
+    @property
+    def tube_shutter(self) -> TubeShutterDoor:
+        """The tube's own shutter."""
+        return self._coloured("tube's shutter").tube_shutter
+
+    @property
+    def lights(self) -> LightsDoor:
+        """Lamp, its shutter, the stage that brings the sample into the light, and the pump."""
+        return self._coloured("lamp").lights
+
+    @property
+    def spectrometer(self) -> SpectrometerDoor:
+        """Absorption and luminescence."""
+        return self._coloured("spectrometer").spectrometer
+
+    @property
+    def ruby(self) -> RubyDoor:
+        """The ruby's spectrometer and laser."""
+        return self._coloured("ruby").ruby
+
+    @property
+    def microscope(self) -> MicroscopeDoor:
+        """The microscope; KBr alone so far."""
+        return self._coloured("microscope").microscope
 
     @property
     def p50_gpa(self) -> float:
@@ -168,7 +226,10 @@ class World:
         if not -inf < at_s < inf:
             raise ValueError(f"the twin was asked for {at_s} s: experiment time is a finite number of seconds")
         target = max(at_s, self._now_s)
-        for change_s in self.hutch.changes(self._now_s, target):
+        changes = self.hutch.changes(self._now_s, target)
+        if "colour" in self.__dict__ and self.colour is not None:
+            changes = sorted({*changes, *self.colour.changes(self._now_s, target)})
+        for change_s in changes:
             self._step_to(change_s)
             self.tell_truth(change_s)
         self._step_to(target)
@@ -231,7 +292,8 @@ class World:
         return stray / (stray + (1.0 - molar) * mixture)
 
     def dose_gy(self, at_s: float) -> float:
-        """Dose in the illuminated volume since the start, at a time not after now. Raises ValueError otherwise."""
+        """Dose of the synchrotron's beam in the illuminated volume since the start, at a time not after now. Raises
+        ValueError otherwise."""
         return self._history.dose_gy(self._past(at_s))
 
     def temperature_k(self, at_s: float) -> float:
@@ -264,26 +326,28 @@ class World:
             parts = min(max(ceil(change), 1), _MOST_PARTS)
             for part in range(parts):
                 middle = low + (high - low) * (part + 0.5) / parts
-                light = (high - low) / parts * self._ripple(middle)
+                light = (high - low) / parts * self.ripple(middle)
                 found.append(self._glimpse(middle, light))
         return found
 
     def _glimpse(self, at_s: float, light_s: float) -> Glimpse:
         pressure, transformed, solid = self._history.state(at_s)
-        more = {
-            "stray": self.stray_share(pressure, transformed),
-            "gradient": self.cell.gradient(pressure, solid),
-            "deviatoric_gpa": self.cell.deviatoric_gpa(solid),
-            "thickness_um": self.gasket.thickness_um(pressure),
-            "hit": self._drift.hit(self._drift.position_um(at_s, pressure, self.temperature_k(at_s))),
-        }
+        kelvin = self.temperature_k(at_s)
         return Glimpse(
-            light_s, pressure, transformed, self.fraction_b2(pressure, transformed), self.temperature_k(at_s),
-            **{name: value for name, value in more.items() if name in _GLIMPSED},
+            light_s, pressure, transformed, self.fraction_b2(pressure, transformed), kelvin,
+            stray=self.stray_share(pressure, transformed),
+            gradient=self.cell.gradient(pressure, solid),
+            thickness_um=self.gasket.thickness_um(pressure),
+            deviatoric_gpa=self.cell.deviatoric_gpa(solid),
+            hit=self._drift.hit(self._drift.position_um(at_s, pressure, kelvin)),
+            swelling=0.0 if self.colour is None else self.colour.swelling(at_s),
         )  # fmt: skip
 
-    def _ripple(self, at_s: float) -> float:
-        return 1.0 + self.hidden.beam.ripple * sin(2.0 * pi * at_s / self.hidden.beam.ripple_s + self._phase)
+    def guard_tube(self, at_s: float) -> None:
+        """The hutch's door or permit has changed, which the tube's interlocks feel."""
+        if "colour" in self.__dict__ and self.colour is not None:
+            self.colour.settle(at_s)
+            self.colour.guard(at_s)
 
     # --- truth --------------------------------------------------------------------------------------------------------
 
@@ -291,7 +355,10 @@ class World:
         """Write the state line for this time, which is now or the moment being passed."""
         pressure, transformed, _ = self._history.state(at_s)
         fraction = self.fraction_b2(pressure, transformed)
-        self._teller.tell(at_s, pressure, fraction, self.hutch, self._history.dose_gy(at_s))
+        hv, beam, dose = False, self.hutch.beam(at_s), self._history.dose_gy(at_s)
+        if "colour" in self.__dict__ and self.colour is not None:
+            hv, beam, dose = self.colour.told(at_s, beam, dose)
+        self._teller.tell(at_s, pressure, fraction, self.hutch, hv=hv, beam=beam, dose_gy=dose)
 
     def truth_line(self, line: dict[str, Any]) -> None:
         """Write any line of the truth file."""
@@ -305,10 +372,6 @@ class World:
     def close(self) -> None:
         """End of the experiment: the truth is summed up, with null for what never happened, and its file closed."""
         self._teller.close()
-
-
-# What a renderer wants to be told beyond the five that every glimpse has.
-_GLIMPSED: Final = frozenset(field.name for field in fields(Glimpse))
 
 
 def world_from_station(  # the tables of a station file that bear on the world
@@ -341,5 +404,6 @@ def world_from_station(  # the tables of a station file that bear on the world
         transition=asked.transition,
         medium=asked.medium,
         coldest_k=asked.coldest_k,
+        tube=asked.tube,
         truth=None if truth is None else Truth(truth),
     )

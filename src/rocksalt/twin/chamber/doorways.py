@@ -1,5 +1,5 @@
 """The chamber's side of its doors. `advance` takes the world to a time and gives back the present; `settle` does so
-and lets the crystal take note, because something is about to change."""
+and lets the crystal take note, because something is about to change; `tell` writes the truth of that moment."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Callable
 from rocksalt.twin.chamber.tube import Tube
 
 Advance = Callable[[float], float]
+Tell = Callable[[float], None]
 
 
 class TubeWay:
     """See `rocksalt.twin.chamber.doors.TubeDoor`."""
 
-    def __init__(self, tube: Tube, advance: Advance, settle: Advance) -> None:
+    def __init__(self, tube: Tube, advance: Advance, settle: Advance, tell: Tell) -> None:
         self._tube, self._generator, self._advance, self._settle = tube, tube.generator, advance, settle
+        self._tell = tell
 
     @property
     def ratings(self) -> tuple[float, float, float]:
@@ -32,7 +34,10 @@ class TubeWay:
         return self._generator.kv_setpoint, self._generator.ma_setpoint
 
     def high_voltage(self, at_s: float, on: bool) -> bool:
-        return self._tube.switch(self._settle(at_s), on)
+        now = self._settle(at_s)
+        obeyed = self._tube.switch(now, on)
+        self._tell(now)
+        return obeyed
 
     def is_on(self, at_s: float) -> bool:
         self._now(at_s)
@@ -52,10 +57,14 @@ class TubeWay:
         return self._generator.interlock_closed and self._generator.permitted
 
     def set_interlock(self, at_s: float, closed: bool) -> None:
-        self._generator.interlock(self._settle(at_s), closed)
+        now = self._settle(at_s)
+        self._generator.interlock(now, closed)
+        self._tell(now)
 
     def permit(self, at_s: float, on: bool) -> None:
-        self._generator.permit(self._settle(at_s), on)
+        now = self._settle(at_s)
+        self._generator.permit(now, on)
+        self._tell(now)
 
     def fault(self, at_s: float) -> str:
         self._now(at_s)
@@ -77,11 +86,13 @@ class TubeWay:
 class TubeShutterWay:
     """See `rocksalt.twin.chamber.doors.TubeShutterDoor`."""
 
-    def __init__(self, tube: Tube, advance: Advance, settle: Advance) -> None:
-        self._shutter, self._advance, self._settle = tube.shutter, advance, settle
+    def __init__(self, tube: Tube, advance: Advance, settle: Advance, tell: Tell) -> None:
+        self._shutter, self._advance, self._settle, self._tell = tube.shutter, advance, settle, tell
 
     def request(self, at_s: float, open: bool) -> None:
-        self._shutter.move(self._settle(at_s), open)
+        now = self._settle(at_s)
+        self._shutter.move(now, open)
+        self._tell(now)
 
     def switches(self, at_s: float) -> tuple[bool, bool]:
         position = self._shutter.position(self._advance(at_s))

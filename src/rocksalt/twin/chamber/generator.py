@@ -44,6 +44,7 @@ class Generator:
         self.arcs = 0
         self._rng, self._arcs_per_hour, self._arc_trips = rng, arcs_per_hour, arc_trips
         self._on = False
+        self._switched_s: list[float] = []
         self._live_s = inf  # from when the voltage rises: the command and the warning
         self._age_s, self._aged_from_s = 0.0, inf
         self._arc_age_s = self._next_arc()
@@ -63,7 +64,7 @@ class Generator:
                 f"{current:g} mA"
             )
         self.kv_setpoint, self.ma_setpoint = kilovolt, current
-        self._check_power()
+        self._check_power(at_s)
         self._plan(at_s)
 
     def switch(self, at_s: float, on: bool) -> bool:
@@ -72,8 +73,9 @@ class Generator:
         if on and (self.fault or not (self.interlock_closed and self.permitted)):
             return False
         if on != self._on:
-            self._on, self._live_s = on, at_s + self.rating.warning_s if on else inf
-            self._check_power()
+            self._turn(at_s, on)
+            self._live_s = at_s + self.rating.warning_s if on else inf
+            self._check_power(at_s)
             self._plan(at_s)
         return on == self._on
 
@@ -117,6 +119,10 @@ class Generator:
     def on(self) -> bool:
         """Whether high voltage is commanded, the warning included."""
         return self._on
+
+    def was_on(self, at_s: float) -> bool:
+        """The same at any time up to the last `go_to`."""
+        return bisect_right(self._switched_s, at_s) % 2 == 1
 
     def imminent(self, at_s: float) -> bool:
         """Whether the warning is running."""
@@ -178,12 +184,19 @@ class Generator:
             self._values.append(value)
 
     def _trip(self, at_s: float, fault: str) -> None:
-        self.fault, self._on, self._live_s = fault, False, inf
+        self.fault, self._live_s = fault, inf
+        self._turn(at_s, False)
         self._plan(at_s)
 
-    def _check_power(self) -> None:
+    def _turn(self, at_s: float, on: bool) -> None:
+        if on != self._on:
+            self._on = on
+            self._switched_s.append(at_s)
+
+    def _check_power(self, at_s: float) -> None:
         if self._on and self.kv_setpoint * self.ma_setpoint > 1e3 * self.rating.max_kw:
-            self.fault, self._on, self._live_s = "over-power", False, inf
+            self.fault, self._live_s = "over-power", inf
+            self._turn(at_s, False)
 
     def _next_arc(self) -> float:
         return float(self._rng.exponential(3600.0 / self._arcs_per_hour)) if self._arcs_per_hour > 0.0 else inf

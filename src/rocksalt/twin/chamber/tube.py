@@ -84,6 +84,11 @@ class Tube:
         self.generator.go_to(at_s)
         return self.shutter.passes(at_s) and min(self.generator.at(at_s)) > 0.0
 
+    @property
+    def used(self) -> bool:
+        """Whether its voltage was ever on."""
+        return bool(self._started_s)
+
     # --- commands ---------------------------------------------------------------------------------------------------
 
     def switch(self, at_s: float, on: bool) -> bool:

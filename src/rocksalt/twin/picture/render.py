@@ -19,7 +19,7 @@ from rocksalt.twin.picture import grains, scene, stray, strength
 from rocksalt.twin.picture.geometry import Geometry, departed, rays
 from rocksalt.twin.picture.sensor import Sensor
 from rocksalt.twin.sample.lattice import Lattice, Reflection
-from rocksalt.twin.sample.transformation import Spread, gradient_scale
+from rocksalt.twin.sample.transformation import Spread
 from rocksalt.values import FloatArray
 
 _STEP_DEG: Final = 0.002
@@ -55,10 +55,11 @@ class Glimpse:
     transformed    molar share of each pressure bin that is B2, (BINS,)
     stray          volume fraction of the stray intermediate, where the salt has one; fraction_b2 that of B2 in the
                    rest. A sample of one phase is that phase, whatever these say
-    gradient       what the spread of local pressures is multiplied with; None: `gradient_scale` of the pressure
-    thickness_um   of the sample along the beam; None: as it was loaded, less 6 % a GPa
+    gradient       what the spread of local pressures is multiplied with
+    thickness_um   of the sample along the beam; None: as it was loaded
     deviatoric_gpa the uniaxial stress t of Singh (1998); None: the twin's own in a fluid medium
     hit            share of the light that meets the sample and not the gasket's rim
+    swelling       by how much the cells' edges have grown with defects, relative
     """
 
     light_s: float
@@ -67,10 +68,11 @@ class Glimpse:
     fraction_b2: float
     temperature_k: float
     stray: float = 0.0
-    gradient: float | None = None
+    gradient: float = 1.0
     thickness_um: float | None = None
     deviatoric_gpa: float | None = None
     hit: float = 1.0
+    swelling: float = 0.0
 
 
 class Renderer:
@@ -196,11 +198,11 @@ class Renderer:
                 if share < _LEAST_SHARE:
                     continue
                 pressure, kelvin = glimpse.pressure_gpa, glimpse.temperature_k
-                wide = gradient_scale(pressure) if glimpse.gradient is None else glimpse.gradient
-                pressures, parts = _grouped(pressure + wide * self._spread.gradient_gpa, weights)
+                pressures, parts = _grouped(pressure + glimpse.gradient * self._spread.gradient_gpa, weights)
                 amount = self._scale * glimpse.light_s * glimpse.hit * share * self._thinned(glimpse)
                 powers = amount * phase.powers(pressure, kelvin) * self._fibre[phase.name]
-                positions.append(phase.two_theta_deg(pressures, kelvin, glimpse.deviatoric_gpa))
+                angles = phase.two_theta_deg(pressures, kelvin, glimpse.deviatoric_gpa)
+                positions.append(_swollen(angles, glimpse.swelling))
                 strengths.append(parts[:, None] * powers[None, :])
             if positions:
                 where, how_much = np.concatenate(positions), np.concatenate(strengths)
@@ -211,7 +213,7 @@ class Renderer:
     def _thinned(self, glimpse: Glimpse) -> float:
         """Thickness relative to the one that the scale was made for."""
         if glimpse.thickness_um is None:
-            return 1.0 / (1.0 + 0.06 * max(glimpse.pressure_gpa, 0.0))
+            return 1.0
         return glimpse.thickness_um / self._thickness_um
 
     def _add(self, mean: Float32, centres: FloatArray, strengths: FloatArray, around: grains.Around) -> None:
@@ -281,6 +283,11 @@ class Renderer:
             skewed = offset / np.where(offset > 0.0, 1.0 + hidden.profile.asymmetry, 1.0 - hidden.profile.asymmetry)
             total += part / area * np.maximum((1.0 + sharp * skewed * skewed) ** -exponent - wing, 0.0)
         return total
+
+
+def _swollen(two_theta_deg: FloatArray, swelling: float) -> FloatArray:
+    """Where lines stand once every spacing has grown by this share: from Bragg's law, for a small one."""
+    return two_theta_deg - np.degrees(2.0 * swelling * np.tan(np.radians(0.5 * two_theta_deg)))
 
 
 def _grouped(local_gpa: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:

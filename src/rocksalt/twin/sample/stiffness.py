@@ -1,7 +1,7 @@
 """Elastic constants of the twin's phases at any pressure and temperature, and what stands in where nobody measured.
 
-The table's rows are used where there are any. A phase without one has the constants of a relative, times the ratio of
-their bulk moduli: B1 of NaF and NaBr take NaCl's, KF and RbCl KCl's, KI KBr's; every B2 takes CsBr's.
+The table's rows are used where there are any: it has every B1. A B2 without one has CsBr's constants, times the ratio
+of their bulk moduli.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import numpy as np
 from rocksalt.crystals import elasticity, tables
 from rocksalt.values import FloatArray
 
-_RELATIVES: Final = {"NaF": "NaCl", "NaBr": "NaCl", "KF": "KCl", "RbCl": "KCl", "KI": "KBr"}
-_RELATIVE_B2: Final = "CsBr"
+_RELATIVE: Final = "CsBr"
 _LOWEST_GPA: Final = -1.0
 _KELVIN: Final = (1.0, 600.0)
 
@@ -22,11 +21,7 @@ _KELVIN: Final = (1.0, 600.0)
 def source(phase: tables.Phase) -> elasticity.Elastic:
     """The row of constants that serves a phase: its own, or the stand-in's."""
     own = elasticity.ELASTIC.get((phase.salt, phase.structure))
-    if own is not None:
-        return own
-    if phase.structure == "B1":
-        return elasticity.elastic(_RELATIVES.get(phase.salt, "NaCl"), "B1")
-    return elasticity.elastic(_RELATIVE_B2, "B2")
+    return elasticity.elastic(_RELATIVE, "B2") if own is None else own
 
 
 def constants_gpa(
