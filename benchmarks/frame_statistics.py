@@ -66,14 +66,16 @@ def profile(seen: Seen, step_deg: float) -> tuple[FloatArray, FloatArray, FloatA
     place = ((angle - _RANGE_DEG[0]) / step_deg).astype(np.int64)
     order = np.lexsort((counts, place))
     edges = np.searchsorted(place[order], np.arange(place.max() + 2))
-    mean, sigma = np.full(edges.size - 1, np.nan), np.full(edges.size - 1, np.nan)
+    mean: FloatArray = np.full(edges.size - 1, np.nan)
+    sigma: FloatArray = np.full(edges.size - 1, np.nan)
     for number, (first, last) in enumerate(itertools.pairwise(edges.tolist())):
         if last - first < 200:
             continue
         cut = (last - first) // 50
         inner = counts[order[first + cut : last - cut]]
         mean[number], sigma[number] = inner.mean(), inner.std() / np.sqrt(inner.size)
-    return _RANGE_DEG[0] + (np.arange(mean.size) + 0.5) * step_deg, mean, sigma
+    angles: FloatArray = np.asarray(_RANGE_DEG[0] + (np.arange(mean.size) + 0.5) * step_deg, dtype=np.float64)
+    return angles, mean, sigma
 
 
 def rings(seen: Seen, step_deg: float) -> list[Ring]:

@@ -215,6 +215,24 @@ def test_the_gasket_hides_more_of_the_upstream_anvil_the_wider_the_angle():
     assert 0.0 < middle[-1] < 0.5 * middle[0] <= 2e-3
 
 
+def test_the_seat_shades_what_lies_beyond_its_cone_more_on_one_side():
+    hidden = replace(
+        drawn(0).anvils,
+        seat_opening_deg=12.0,
+        seat_ramp_deg=5.0,
+        seat_transmission=0.6,
+        seat_off_deg=2.0,
+        seat_off_rad=0.0,
+    )
+    where = rays(PILATUS)
+    through = anvils.behind_the_seat(where, hidden)
+    assert (through[where.two_theta_deg < 10.0] == 1.0).all()
+    assert through[where.two_theta_deg > 19.0] == pytest.approx(0.6)
+    middle = np.abs(where.two_theta_deg - 14.0) < 0.1
+    towards, away = (middle & (np.cos(where.azimuth_rad) * sign > 0.9) for sign in (1.0, -1.0))
+    assert through[towards].min() > through[away].max()
+
+
 @pytest.mark.parametrize("kind", range(len(gasket.METALS)))
 def test_gasket_rings_stand_where_their_metal_puts_them(kind):
     hidden = drawn(0, "hostile")

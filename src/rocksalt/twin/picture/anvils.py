@@ -194,7 +194,8 @@ def spots(geometry: Geometry, rays: Rays, hidden: AnvilDepartures, energy_kev: f
     A stressed diamond reflects a little beside its Bragg angle, and every monochromator lets some harmonics through: of
     all reflections of both anvils for the beam and its second and third harmonic that fall on the detector, those that
     miss Bragg's condition by least are seen. How bright is luck, between `spot_faint` and `spot_bright` (decades: share
-    of the flux in the spot's core); many are drawn out by the bent crystal, along the ring or across it.
+    of the flux in the spot's core; on a clean day somebody has turned the cell away from the worst); many are drawn out
+    by the bent crystal, along the ring or across it.
     """
     rng = chance.stream("diamond")
     found = []
