@@ -7,7 +7,7 @@ FIRST  ?= 0
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals accept-forward
+.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals accept-forward accept-twin
 
 run: $(STAMP)
 	$(BIN)/rocksalt run config/campaigns/kbr-transition.toml --station config/stations/simulated-dac.toml --simulate --speed 60 --twin-seed $(FIRST)
@@ -44,6 +44,10 @@ accept-identify: $(STAMP)
 # One real pattern and a rate: there are no seeds in it.
 accept-forward: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_forward
+
+# One step against 1,000, noise, speed, and frames beside a real one.
+accept-twin: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_twin --first $(FIRST) --n $(or $(N),12)
 
 accept-crystals: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_crystals --first $(FIRST) --n $(or $(N),10)

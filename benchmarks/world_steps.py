@@ -1,6 +1,7 @@
 """The twin's world: taken to the end in as few steps as its commands allow, against asked 1,000 times on the way.
 
-Ramps, vents and holds of the membrane, shutter, door, permit and heater, across a transition and back, hot and cold.
+Ramps, vents and holds of the membrane, shutter, door, permit and heater, across a transition and back, hot and cold;
+and where the salt's colour is known, the irradiation tube, its shutter and the lamp.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def rows(first: int, n: int) -> Iterator[Row]:
         yield {
             "case": "one step against 1,000", "seed": seed, "salt": quiet.salt.name, "tier": _tier(seed),
             "commands": len(commands), "hours": round(until / 3600.0, 2), "transition_gpa": quiet.transition_gpa,
-            "blown": quiet.cell.state.blown, "frozen": quiet.cell.state.solid, "measured": worst, "bar": WITHIN,
+            "blown": quiet.cell.state.blown, "frozen": quiet.cell.state.solid, "gy": _gy(quiet, until),
+            "measured": worst, "bar": WITHIN,
             "cpu_s": round(time.process_time() - began, 2), "pass": worst <= WITHIN,
         }  # fmt: skip
 
@@ -55,6 +57,11 @@ def made(seed: int) -> World:
         name, tier(_tier(seed)), seed, nominal=NOMINAL, gpa_per_bar=0.4 if name in HARD else 0.055,
         medium=tuple(MEDIA)[(seed + seed // len(SALTS)) % len(MEDIA)], coldest_k=(None, 5.0)[seed // len(SALTS) % 2],
     )  # fmt: skip
+
+
+def _gy(world: World, at_s: float) -> float:
+    dose = world.dose_gy(at_s)
+    return round(dose if world.colour is None else world.colour.told(at_s, False, dose)[2], 1)
 
 
 def _tier(seed: int) -> str:
@@ -85,6 +92,12 @@ def schedule(seed: int, world: World) -> list[Command]:
         what, given = ("heat", setpoint) if rng.random() < 0.5 else rarely[int(rng.integers(len(rarely)))]
         commands.append((float(rng.uniform(0.0, at)), what, given))
     commands += [(float(rng.uniform(0.0, at)), "shutter", (bool(rng.random() < 0.6),)) for _ in range(12)]
+    if world.colour is not None:
+        commands += [(float(rng.uniform(0.0, at)), "volts", (float(rng.uniform(20.0, 150.0)),)) for _ in range(4)]
+        commands += [(float(rng.uniform(0.0, at)), "milliamps", (float(rng.uniform(1.0, 15.0)),)) for _ in range(3)]
+        for _ in range(8):
+            what = ("tube", "window", "lamp", "lid")[int(rng.integers(4))]
+            commands.append((float(rng.uniform(0.0, at)), what, (bool(rng.random() < 0.7),)))
     return sorted(commands, key=lambda command: command[0])
 
 
@@ -117,11 +130,29 @@ def _command(world: World, at: float, what: str, given: tuple[Any, ...]) -> None
             world.enclosure.permit(at, *given)
         case "shutter":
             world.enclosure.request_shutter(at, *given)
+        case "volts":
+            world.tube.set_kv(at, *given)
+        case "milliamps":
+            world.tube.set_ma(at, *given)
+        case "tube":
+            world.tube.clear_faults(at)
+            world.tube.high_voltage(at, *given)
+        case "window":
+            world.tube_shutter.request(at, *given)
+        case "lamp":
+            world.lights.lamp(at, *given)
+        case "lid":
+            world.lights.shutter(at, *given)
 
 
 def _questions(world: World) -> list[Callable[[float], object]]:
+    colour: list[Callable[[float], object]] = []
+    if world.colour is not None:
+        colour = [world.tube.kv, world.tube.is_on, world.tube_shutter.switches, world.lights.lamp_on,
+                  lambda at: world.colour.swelling(world.advance(at))]  # type: ignore[union-attr]  # fmt: skip
     return [
-        world.membrane.gas_bar, world.membrane.supply_bar, world.thermal.sample_k, world.thermal.heater_percent,
+        *colour, world.membrane.gas_bar, world.membrane.supply_bar, world.thermal.sample_k,
+        world.thermal.heater_percent,
         world.enclosure.shutter_switches, world.enclosure.shutter_open, world.enclosure.door_closed,
         world.enclosure.permitted, lambda at: world.dose_gy(world.advance(at)),
         lambda at: states(world, world.advance(at)), lambda at: world.glimpses(max(at - 1.0, 0.0), world.advance(at)),
@@ -131,7 +162,10 @@ def _questions(world: World) -> list[Callable[[float], object]]:
 def states(world: World, at_s: float) -> dict[str, np.ndarray]:
     """Every state that a door could feel, at a past time."""
     pressure, transformed = world.state(at_s)
-    return {
+    colour = {} if world.colour is None else {
+        "colour": world.colour.defects.state(at_s).values, "swelling": np.array([world.colour.swelling(at_s)]),
+    }  # fmt: skip
+    return colour | {
         "pressure": np.array([pressure]),
         "bins": transformed,
         "fraction": np.array([world.fraction_b2(pressure, transformed)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,25 +191,7 @@ def test_a_world_of_absurd_numbers_is_refused(make, what, says):
         World("KBr", tiers.tier("clean"), 1, nominal=make(1).nominal, **what)
 
 
-def test_a_renderer_that_asks_for_more_is_told_more(make, monkeypatch):
-    """Stray share, gradient, stress, thickness and hit are in every glimpse that has a place for them."""
-    from rocksalt.twin import world as room
-
-    @dataclass(frozen=True)
-    class Wider:
-        light_s: float
-        pressure_gpa: float
-        transformed: object
-        fraction_b2: float
-        temperature_k: float
-        stray: float = -1.0
-        gradient: float = -1.0
-        deviatoric_gpa: float = -1.0
-        thickness_um: float = -1.0
-        hit: float = -1.0
-
-    monkeypatch.setattr(room, "Glimpse", Wider)
-    monkeypatch.setattr(room, "_GLIMPSED", frozenset(field.name for field in fields(Wider)))
+def test_a_glimpse_tells_what_frozen_medium_load_and_drift_do(make):
     world = make(3, sample="KCl", medium="none")
     world.enclosure.request_shutter(0.0, True)
     world.membrane.ramp(0.0, 100.0, 0.3)

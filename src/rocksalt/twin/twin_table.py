@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import Any
 
@@ -55,7 +55,7 @@ class TwinTable:
     thickness_um: float = 30.0
     medium: str = "methanol-ethanol"
     coldest_k: float | None = None
-    tube: TubeTable = TubeTable()
+    tube: TubeTable = field(default_factory=TubeTable)
 
     def __post_init__(self) -> None:
         if self.sample not in tables.SALTS:

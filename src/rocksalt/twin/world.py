@@ -48,7 +48,7 @@ _ROOM_K: Final = 298.0
 
 class World:
     """One twin. `membrane`, `thermal`, `enclosure`, `camera` are its doors (`rocksalt.twin.doors`); `tube`,
-    `tube_shutter`, `lights`, `spectrometer`, `ruby`, `microscope` those of the crystal's colour (`rocksalt.twin.colour`).
+    `tube_shutter`, `lights`, `spectrometer`, `ruby` and `microscope` those of the crystal's colour (`twin.colour`).
 
     sample                a salt of the table. Where that has one phase only, nothing transforms; the caesium salts are
                           B2 from the start, and their fraction of B2 is 1
