@@ -104,7 +104,7 @@ def test_a_reboot_in_mid_series_is_refused_by_name(virtually) -> None:
         detector = bench.driver()
         await detector.connect()
         await detector.arm(1.0, 4)
-        bench.clock.loop.call_later(2.5, bench.simulator.reboot)
+        bench.clock.loop.call_later(2.5, bench.simulator.power_cycle)
         with pytest.raises(Refused, match="ended in state 'na'"):
             await detector.trigger(1.0, 4)
         await detector.close()
