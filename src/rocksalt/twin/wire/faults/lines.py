@@ -164,9 +164,9 @@ class _Wire:
 
 
 def garbage(chance: np.random.Generator, reply: bytes) -> bytes:
-    """Bytes of about the same length with the same end; half the time text, half the time anything."""
+    """Bytes, up to twice as many, with the same end; half the time text, half the time anything."""
     end = _end(reply)
-    count = int(chance.integers(1, 2 * len(reply) + 2))
+    count = int(chance.integers(len(reply), 2 * len(reply) + 2))
     low, high = (0x20, 0x7F) if chance.random() < 0.5 else (0, 256)
     body = bytes(chance.integers(low, high, count).tolist())
     return body.translate(None, b"\r\n") + end if end else body
