@@ -12,7 +12,10 @@ from typing import Any, ClassVar
 
 from rocksalt.devices import Beat, ByteDevice, DeviceError, GarbledReply, Line, Refused, Settable
 
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+\.\d+")
+_KELVIN = re.compile(r"[+-]\d{3,}\.\d{3}")
+"""`+nnn.nnn`: a number that lost a digit on its way is refused."""
+_REGISTER = re.compile(r"\d{3}")
 _SENSOR = {1: "invalid", 16: "temperature under range", 32: "temperature over range", 64: "sensor at zero",
            128: "sensor over range"}  # fmt: skip
 _EVENTS = {32: "command error", 16: "execution error", 8: "device error", 4: "query error"}
@@ -135,7 +138,9 @@ class LakeShore336(ByteDevice, Settable):
         if bits := self._whole(status, "RDGST?"):
             wrong = ", ".join(text for bit, text in _SENSOR.items() if bits & bit) or f"status {bits}"
             raise Refused(self.name, f"sensor {self._input} can't be believed: {wrong}")
-        return self._number(kelvin, "KRDG?")
+        if _KELVIN.fullmatch(kelvin) is None:
+            raise GarbledReply(self.name, f"KRDG? was answered {kelvin!r}, which is no temperature as +nnn.nnn")
+        return float(kelvin)
 
     async def _say(self, line: Line, *messages: str) -> list[str]:
         """Send messages in one, return the answers of those that are queries. Raises Refused by what *ESR? says."""
