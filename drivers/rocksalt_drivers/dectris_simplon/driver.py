@@ -118,14 +118,14 @@ class DectrisSimplon(HttpDevice, Detector):
             raise Refused(self.name, f"the series ended in state {state!r}: the detector was restarted or had a fault")
 
     async def _disarm(self) -> None:
-        await self._command("disarm", deadline_s=30.0)
+        _series(self.name, await self._command("disarm", deadline_s=30.0))
 
     async def _stop(self) -> None:
-        await self._command("abort")
+        _series(self.name, await self._command("abort"))
 
     async def _make_safe(self) -> None:
         """A detector harms nobody; it only stops counting."""
-        await self._command("abort")
+        await self._stop()
 
     # requests
 
@@ -220,9 +220,9 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _series(name: str, content: Any) -> int:
-    """The id in arm's answer; the manual writes `sequence id`, and `sequence_id` was seen too."""
+    """The id in the answer of arm, disarm, abort; the manual writes `sequence id`, and `sequence_id` was seen too."""
     if isinstance(content, dict):
         for key in ("sequence id", "sequence_id"):
             if isinstance(number := content.get(key), int) and not isinstance(number, bool) and number >= 0:
                 return number
-    raise GarbledReply(name, f"arm answered without a sequence id: {str(content)[:80]}")
+    raise GarbledReply(name, f"it answered without a sequence id: {str(content)[:80]}")

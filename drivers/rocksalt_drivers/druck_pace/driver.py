@@ -33,7 +33,7 @@ class DruckPace(ByteDevice, Settable):
     """Options: `module` (PACE6000 with two controllers: 1 or 2), `terminator`."""
 
     unit = "bar"
-    identity = re.compile(r"GE Druck,\s*Pace(5000|6000)", re.IGNORECASE)
+    identity = re.compile(r"^GE Druck,\s*Pace(5000|6000)", re.IGNORECASE)
     arrives_within = 0.1
     serial_defaults: ClassVar = {"baud": "9600"}
 
@@ -169,6 +169,8 @@ class DruckPace(ByteDevice, Settable):
             if self._headers:
                 raise GarbledReply(self.name, f"{query} was answered {answer!r}, and its header is missing")
             return answer
+        if self._headers is False:
+            raise GarbledReply(self.name, f"{query} was answered {answer!r}; it identified itself without a header")
         header, _, rest = answer.partition(" ")
         if not _same_header(query.removesuffix("?"), header):
             raise GarbledReply(self.name, f"{query} was answered {answer!r}, which answers another question")
