@@ -78,13 +78,7 @@ class Device:
         """Open, identify, prepare. Raises LinkLost, WrongInstrument, Refused."""
         try:
             await self._open()
-            self.identified = await self._identify()
-            if not self.identity.search(self.identified):
-                raise WrongInstrument(
-                    self.name,
-                    f"{self.identified!r} answers at {self.settings.link}, where the station file "
-                    f"({self.settings.where}) expects one like {self.identity.pattern!r}",
-                )
+            self.identified = self._as_expected(await self._identify())
             await self._prepare()
             await self._learn()
         except DeviceError as error:
@@ -99,9 +93,17 @@ class Device:
         self._becomes("disconnected", "closed")
 
     async def identify(self) -> str:
-        """What the instrument says it is."""
-        text: str = await self._noticing(self._identify)
-        return text
+        """What the instrument says it is. Raises LinkLost, GarbledReply, WrongInstrument."""
+        return self._as_expected(await self._noticing(self._identify))
+
+    def _as_expected(self, identity: str) -> str:
+        if self.identity.search(identity):
+            return identity
+        raise WrongInstrument(
+            self.name,
+            f"{identity!r} answers at {self.settings.link}, where the station file "
+            f"({self.settings.where}) expects one like {self.identity.pattern!r}",
+        )
 
     async def stop(self) -> None:
         """Stop moving and hold; whoever waits in `set` gets Stopped. Works while the line is busy."""
