@@ -1,7 +1,7 @@
 """`make accept-faults`: every kind of fault on every driver does what `fault_table` said beforehand, and no late reply
 is ever taken for the next one's.
 
-Each cell runs twice: in virtual time, and on the driver's real wires (TCP, pseudo-terminal, HTTP) with a short deadline.
+Each cell runs in virtual time and on the driver's real wires (TCP, pseudo-terminal, HTTP) with a short deadline.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.drivers.doors import Gas, Heat
+
 from benchmarks.acceptance import Row
 from benchmarks.fault_rigs import RIGS, Wire, stand_of
 from rocksalt.devices import DeviceError, LinkLost
 from rocksalt.time import Chance, run_virtual
 from rocksalt.twin.wire.faults import Fault
-from tests.drivers.doors import Gas, Heat
 
 LINES: Final[tuple[tuple[str, Wire], ...]] = (
     ("druck_pace", "memory"),

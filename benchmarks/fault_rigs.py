@@ -1,6 +1,6 @@
 """What the fault tables need of each driver: its simulator on a small world, a value to ask for, something to do.
 
-A driver that the entry-point group `rocksalt.drivers` names and that has no rig here counts as untested, which is failed.
+A driver that the entry-point group `rocksalt.drivers` names and that has no rig here is untested, which is failed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final, Literal
 
 import numpy as np
+from tests.drivers.doors import Gas, Heat, Hutch
 
 from rocksalt.config.links import parse_link
 from rocksalt.devices import ByteLink, Limits, Settings
@@ -22,7 +23,6 @@ from rocksalt.devices.links.memory import MemoryTransport
 from rocksalt.time import Chance, ExperimentClock
 from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
 from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp
-from tests.drivers.doors import Gas, Heat, Hutch
 
 Wire = Literal["memory", "tcp", "serial", "http"]
 SHAPE: Final = (32, 40)
@@ -32,7 +32,7 @@ NOT_APPLICABLE: Final = {"replay": "it reads files, and there is no instrument t
 
 
 class Camera:
-    """A sensor of 32 x 40 pixels that sees noise, so that a chunk is most of its message; each exposure's is its own."""
+    """A sensor of 32 x 40 pixels that sees noise, so that a chunk is most of its message."""
 
     shape = SHAPE
     mask = np.zeros(SHAPE, bool)
