@@ -68,7 +68,7 @@ class LakeShore336(ByteDevice, Settable):
             channel = _INPUTS.index(self._input) + 1
             loop = f"{_CLOSED_LOOP},{channel},0"
             (found,) = await self._say(line, f"OUTMODE {self._output},{loop}", f"OUTMODE? {self._output}")
-            if [self._whole(part, "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
+            if [self._whole(part.strip(), "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
                 raise Refused(self.name, f"OUTMODE? {self._output} says {found}, where {loop} was set")
             cut_out_k = float(self.settings.options.get("cut_out_k", self.settings.limits.upper + CUT_OUT_ABOVE_K))
             if math.isfinite(cut_out_k):
