@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,7 @@ from benchmarks.fault_rigs import NOT_APPLICABLE, RIGS, SHAPE, Rig, Stand, Wire,
 from benchmarks.fault_table import TABLE
 from rocksalt.devices import DeviceError, GarbledReply, LinkLost, NotReached, Refused
 from rocksalt.devices.supervision import Supervisor
-from rocksalt.time import run_virtual
+from rocksalt.time import Chance, run_virtual
 from rocksalt.twin.wire.faults import LINK_KINDS, NUMBER_KINDS, REPLY_KINDS, STREAM_KINDS, Fault
 
 BEGINS_S, LASTS_S = 0.8, 1.0
@@ -32,6 +33,9 @@ SLACK_S: Final = {True: 0.3, False: 0.02}
 """By whether the wire is real: what a busy machine may add."""
 SLOW: Final = {("dectris_simplon", "stuck")}
 """Cells whose deadline is the series' own, 18 s: in virtual time alone."""
+OUTAGES, REAL_OUTAGES = 50, 3
+"""Outages on each line, in virtual time and in real time."""
+OUTAGE_KINDS: Final = ("silence", "dropped", "half_open", "reboot")
 NAMES: Final = {LinkLost: "lost", GarbledReply: "garbled", Refused: "refused", NotReached: "unmoved"}
 
 
@@ -40,6 +44,7 @@ def main() -> int:
     parser = arguments(main.__doc__, n=10_000)
     given = parser.parse_args()
     rows = [told(row) for row in matrix(given.first)]
+    rows += [told(row) for row in reconnects(given.first)]
     late = [interleaved(seed) for seed in range(given.first, given.first + given.n)]
     for row in late:
         if not row["pass"]:
@@ -64,6 +69,59 @@ def matrix(seed: int, *, real: bool = True) -> Iterator[Row]:
                 yield cell(rig, kind, "memory", seed)
                 for wire in rig.wires if real and (driver, kind) not in SLOW and kind not in STREAM_KINDS else ():
                     yield cell(rig, kind, wire, seed)
+
+
+def reconnects(first: int, count: int = OUTAGES, *, real: bool = True) -> Iterator[Row]:
+    """Outages of seeded kind and length on each serial and TCP line: how long after the link was back is the value?"""
+    for rig in RIGS.values():
+        for wire in rig.wires if "http" not in rig.wires else ():
+            for seed in range(first, first + count):
+                yield outage(rig, wire, seed, real=False)
+            for seed in range(first, first + REAL_OUTAGES if real else first):
+                yield outage(rig, wire, seed, real=True)
+
+
+def outage(rig: Rig, wire: Wire, seed: int, *, real: bool) -> Row:
+    chance = Chance(seed).stream(f"outage of {rig.driver} on {wire}")
+    kind = OUTAGE_KINDS[int(chance.integers(len(OUTAGE_KINDS)))]
+    lasts_s = float(chance.uniform(0.3, 3.0 if real else 60.0))
+    row: Row = {"case": "reconnect", "driver": rig.driver, "wire": wire, "real": real, "kind": kind, "seed": seed,
+                "lasts_s": round(lasts_s, 3), "bar_s": BACK_WITHIN_S}  # fmt: skip
+    try:
+        work = partial(_back, rig, wire, seed, kind, lasts_s, real=real)
+        back_s, value, truth = asyncio.run(work()) if real else run_virtual(work)
+    except Exception as error:
+        return row | {"pass": False, "why": f"{type(error).__name__}: {error}"}
+    return row | {"back_s": round(back_s, 3), "pass": value == truth and back_s <= BACK_WITHIN_S,
+                  **({} if value == truth else {"why": f"{value!r}, and the truth is {truth!r}"})}  # fmt: skip
+
+
+async def _back(rig: Rig, wire: Wire, seed: int, kind: str, lasts_s: float, *, real: bool) -> tuple[float, Any, Any]:
+    """Seconds from the link's return to the value, the value, and the truth, which moved on meanwhile.
+
+    An outage that is over before its deadline has named it counts from there.
+    """
+    faults = [Fault(rig.driver, kind, at_s=BEGINS_S, for_s=lasts_s)]
+    like_serial = wire == "serial" and not real
+    async with stand_of(rig, wire if real else "memory", faults, seed=seed, like_serial=like_serial) as stand:
+        device, clock, back = stand.device, stand.clock, asyncio.Event()
+        await device.connect()
+        supervisor = Supervisor([device], lambda device, why: None, lambda device, readings: back.set())
+        supervisor.start()
+        await clock.sleep(BEGINS_S + 0.01 - clock.now_s())
+        try:
+            await rig.value(device)
+        except LinkLost:
+            pass
+        else:
+            raise AssertionError("the link was not lost")
+        returns_s = max(BEGINS_S + lasts_s, clock.now_s())
+        rig.shift(stand.door)
+        async with asyncio.timeout(lasts_s + 30.0):
+            await back.wait()
+        value = await rig.value(device)
+        supervisor.stop()
+        return clock.now_s() - returns_s, value, rig.truth(stand)
 
 
 def kinds_of(rig: Rig) -> tuple[str, ...]:
