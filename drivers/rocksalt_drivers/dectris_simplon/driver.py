@@ -58,8 +58,10 @@ class DectrisSimplon(HttpDevice, Detector):
     async def _prepare(self) -> None:
         """Whatever the last user left: end it, then one known configuration, every key read back after all are set."""
         if (state := await self._state()) != "idle":
-            await self._command("abort" if state in ("ready", "acquire", "configure", "test") else "initialize",
-                                deadline_s=INITIALIZE_S)  # fmt: skip
+            if state in ("ready", "acquire", "configure", "test"):
+                await self._stop()
+            else:
+                await self._command("initialize", deadline_s=INITIALIZE_S)
         await self._check_shape()
         options = self.settings.options
         wanted: dict[str, Any] = {

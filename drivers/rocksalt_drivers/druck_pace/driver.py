@@ -23,7 +23,9 @@ _LONG = {
     "AMPL": "AMPLITUDE", "STAT": "STATE",
 }  # fmt: skip
 """A word is written short or long and no way between."""
-_OPTIONAL = ("LEV", "IMM", "AMPL", "STAT")
+_OPTIONAL = {"SOUR:PRES": ("LEV", "IMM", "AMPL"), "OUTP": ("STAT",), "SOUR:PRES:SLEW:OVER": ("STAT",)}
+"""What may stand behind a header, in this order."""
+_SUFFIXED = ("SENS", "SOUR", "OUTP", "LIM", "COMP")
 _QUEUE_DEPTH = 5
 _BEYOND = 0.05
 """How far beyond its own range, in spans, a controller may read: an overrange is a few percent."""
@@ -180,13 +182,25 @@ class DruckPace(ByteDevice, Settable):
 def _same_header(asked: str, answered: str) -> bool:
     """Whether both name one command: words long or short, optional words there or not, suffix 1 written or not."""
     ours, theirs = _nodes(asked), _nodes(answered)
-    return len(ours) == len(theirs) and all(
-        other in (mine, _LONG.get(mine)) and number == their_number
-        for (mine, number), (other, their_number) in zip(ours, theirs, strict=True)
+    if ours[-1] == ("STAT", ""):
+        del ours[-1]
+    named, rest = theirs[: len(ours)], theirs[len(ours) :]
+    allowed = iter(_OPTIONAL.get(":".join(word for word, _ in ours), ()))
+    return (
+        len(named) == len(ours)
+        and all(_same_word(*pair) for pair in zip(ours, named, strict=True))
+        and all(any(_same_word((word, ""), node) for word in allowed) for node in rest)
     )
 
 
+def _same_word(ours: tuple[str, str], theirs: tuple[str, str]) -> bool:
+    return theirs[0] in (ours[0], _LONG.get(ours[0])) and theirs[1] == ours[1]
+
+
 def _nodes(header: str) -> list[tuple[str, str]]:
-    words = [re.fullmatch(r"(\*?[A-Z]*)(\d*)", word) for word in header.upper().lstrip(":").split(":")]
-    found = [("?", "") if word is None else (word[1], "" if word[2] in ("", "1") else word[2]) for word in words]
-    return [(word, number) for word, number in found if not word.startswith(_OPTIONAL)]
+    """The words of a header, each with its suffix; where a word takes one, 1 needs no writing."""
+    words = [re.fullmatch(r"(\*?[A-Z]+)(\d*)", word) for word in header.upper().removeprefix(":").split(":")]
+    return [
+        ("?", "") if word is None else (word[1], "" if word[2] == "1" and word[1].startswith(_SUFFIXED) else word[2])
+        for word in words
+    ]

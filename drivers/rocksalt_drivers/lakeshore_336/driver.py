@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from rocksalt.devices import Beat, ByteDevice, DeviceError, GarbledReply, Line, Refused, Settable
 
-_NUMBER = re.compile(r"[+-]?\d+\.\d+")
-_KELVIN = re.compile(r"[+-]\d{3,}\.\d{3}")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_KELVIN = re.compile(r"[+-]\d{3,}\.\d{3}", re.ASCII)
 """`+nnn.nnn`: a number that lost a digit on its way is refused."""
 _REGISTER = re.compile(r"\d{3}", re.ASCII)
 _IDENTITY = re.compile(r"[^,;]+(,[^,;]+){3}")
@@ -68,7 +68,7 @@ class LakeShore336(ByteDevice, Settable):
             channel = _INPUTS.index(self._input) + 1
             loop = f"{_CLOSED_LOOP},{channel},0"
             (found,) = await self._say(line, f"OUTMODE {self._output},{loop}", f"OUTMODE? {self._output}")
-            if [self._whole(part.strip(), "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
+            if [self._whole(part.strip(" "), "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
                 raise Refused(self.name, f"OUTMODE? {self._output} says {found}, where {loop} was set")
             cut_out_k = float(self.settings.options.get("cut_out_k", self.settings.limits.upper + CUT_OUT_ABOVE_K))
             if math.isfinite(cut_out_k):
@@ -133,7 +133,8 @@ class LakeShore336(ByteDevice, Settable):
         """A ramp starts at the present set-point, maybe far from the temperature: bring it here first."""
         (ramp,) = await self._say(line, f"RAMP? {self._output}")
         on, _ = self._ramp(ramp)
-        await self._hold(line, await self._temperature(line))
+        # A temperature misread on the way must not become where a ramp starts, far above the limit.
+        await self._hold(line, min(await self._temperature(line), self.settings.limits.upper))
         if on:
             await self._say(line, f"RAMP {self._output},{ramp}")
 
@@ -142,7 +143,7 @@ class LakeShore336(ByteDevice, Settable):
         on, comma, per_min = answer.partition(",")
         if not comma or on not in ("0", "1"):
             raise GarbledReply(self.name, f"RAMP? was answered {answer!r}: on or off, then K/min was expected")
-        return on == "1", self._number(per_min, "RAMP?")
+        return on == "1", self._number(per_min.strip(" "), "RAMP?")
 
     async def _temperature(self, line: Line) -> float:
         kelvin, status = await self._say(line, f"KRDG? {self._input}", f"RDGST? {self._input}")
@@ -162,7 +163,7 @@ class LakeShore336(ByteDevice, Settable):
             raise Refused(self.name, f"{text}: {', '.join(name for bit, name in _EVENTS.items() if bits & bit)}")
         if len(answers) != len(queries):
             raise GarbledReply(self.name, f"{text} got {len(answers)} answers, where {len(queries)} were expected")
-        return [answer.strip() for answer in answers]
+        return [answer.strip(" ") for answer in answers]
 
     def _heater(self, text: str) -> int:
         if text not in ("0", "1", "2", "3"):
@@ -170,12 +171,12 @@ class LakeShore336(ByteDevice, Settable):
         return int(text)
 
     def _events(self, text: str) -> int:
-        if _REGISTER.fullmatch(text.strip()) is None:
+        if _REGISTER.fullmatch(text) is None:
             raise GarbledReply(self.name, f"*ESR? was answered {text!r}, which are not three digits")
         return int(text)
 
     def _number(self, text: str, query: str) -> float:
-        if _NUMBER.fullmatch(text.strip()) is None or not math.isfinite(float(text)):
+        if _NUMBER.fullmatch(text) is None:
             raise GarbledReply(self.name, f"{query} was answered {text!r}, which is no number")
         return float(text)
 
