@@ -89,6 +89,7 @@ class Rig:
     acted    whether it is done, asked of the world; ready sets the world up before
     number   asks for something that has a quantity in its answer; factor is another unit's
     shift    lets the world move on, so that an old value is a wrong one
+    reset    brings the world back to where it began, whatever a misled driver did to it
     lead_s   how long before its middle an act begins
     """
 
@@ -103,6 +104,7 @@ class Rig:
     factor: float
     shift: Callable[[Any], None]
     lead_s: float = 0.4
+    reset: Callable[[Any], None] = lambda door: None
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -128,13 +130,15 @@ RIGS: Final = {
             "druck_pace", ("tcp", "serial"), lambda: Gas(start_bar=10.0, target_bar=10.0), _reading,
             lambda stand: round(stand.door.gas_bar(stand.clock.now_s()), 3),
             lambda device: device.set(11.0), lambda stand: stand.simulator.setpoint_bar == 11.0, _reading, 1000.0,
-            lambda door: door.ramp(0.0, 12.5, 1e9), settings={"limits": Limits(0.0, 150.0), "ramp": 1.0},
+            lambda door: door.ramp(0.0, 12.5, 1e9), reset=lambda door: door.ramp(0.0, 10.0, 1e9),
+            settings={"limits": Limits(0.0, 150.0), "ramp": 1.0},
         ),
         Rig(
             "lakeshore_336", ("serial", "tcp"), Heat, _reading,
             lambda stand: round(stand.door.sample_k(stand.clock.now_s()), 3),
             lambda device: device.set(297.0), lambda stand: stand.simulator.setpoint_k == 297.0, _reading, 1.8,
-            lambda door: door.heat(0.0, 296.5, 0.0), settings={"limits": Limits(290.0, 320.0), "ramp": 1.5},
+            lambda door: door.heat(0.0, 296.5, 0.0), reset=lambda door: door.heat(0.0, 295.0, 0.0),
+            settings={"limits": Limits(290.0, 320.0), "ramp": 1.5},
         ),
         Rig(
             "modbus_interlock", ("tcp",), lambda: Hutch(), lambda device: device.status(),
