@@ -26,8 +26,8 @@ from rocksalt.devices.supervision import Supervisor
 from rocksalt.time import Chance, run_virtual
 from rocksalt.twin.wire.faults import LINK_KINDS, NUMBER_KINDS, REPLY_KINDS, STREAM_KINDS, Fault
 
-BEGINS_S, LASTS_S = 0.8, 1.0
-REAL_DEADLINE_S = 0.25
+LEAD_S, LASTS_S = 0.5, 1.0
+REAL_DEADLINE_S = 0.4
 BACK_WITHIN_S = 1.0
 SLACK_S: Final = {True: 0.3, False: 0.02}
 """By whether the wire is real: what a busy machine may add."""
@@ -101,21 +101,22 @@ async def _back(rig: Rig, wire: Wire, seed: int, kind: str, lasts_s: float, *, r
 
     An outage that is over before its deadline has named it counts from there.
     """
-    faults = [Fault(rig.driver, kind, at_s=BEGINS_S, for_s=lasts_s)]
     like_serial = wire == "serial" and not real
-    async with stand_of(rig, wire if real else "memory", faults, seed=seed, like_serial=like_serial) as stand:
+    async with stand_of(rig, wire if real else "memory", [], like_serial=like_serial) as stand:
         device, clock, back = stand.device, stand.clock, asyncio.Event()
         await device.connect()
+        begins_s = clock.now_s() + 0.1
+        stand.suffer([Fault(rig.driver, kind, at_s=begins_s, for_s=lasts_s)], seed)
         supervisor = Supervisor([device], lambda device, why: None, lambda device, readings: back.set())
         supervisor.start()
-        await clock.sleep(BEGINS_S + 0.01 - clock.now_s())
+        await clock.sleep(begins_s + 0.01 - clock.now_s())
         try:
             await rig.value(device)
         except LinkLost:
             pass
         else:
             raise AssertionError("the link was not lost")
-        returns_s = max(BEGINS_S + lasts_s, clock.now_s())
+        returns_s = max(begins_s + lasts_s, clock.now_s())
         rig.shift(stand.door)
         async with asyncio.timeout(lasts_s + 30.0):
             await back.wait()
@@ -146,9 +147,9 @@ def cell(rig: Rig, kind: str, wire: Wire, seed: int) -> Row:
     return row
 
 
-def faults_for(rig: Rig, kind: str, deadline_s: float, seed: int) -> list[Fault]:
+def faults_for(rig: Rig, kind: str, deadline_s: float, begins_s: float) -> list[Fault]:
     """The schedule of a cell. `lost` kinds last a second or hit one reply; what goes on being wrong lasts longer."""
-    common: dict[str, Any] = {"device": rig.driver, "kind": kind, "at_s": BEGINS_S}
+    common: dict[str, Any] = {"device": rig.driver, "kind": kind, "at_s": begins_s}
     match kind:
         case "stale" if "shape" in rig.settings:  # a state is known when seen: this is the answer that is believed
             return [Fault(**common, replies=1, matching="detector_number")]
@@ -172,17 +173,20 @@ async def seen(rig: Rig, kind: str, wire: Wire, seed: int, expected: str) -> Row
     real = wire != "memory"
     loop = asyncio.get_running_loop()
     limit_s = REAL_DEADLINE_S if real else 2.0
-    async with stand_of(rig, wire, faults_for(rig, kind, limit_s, seed), deadline_s=limit_s, seed=seed) as stand:
+    async with stand_of(rig, wire, []) as stand:
         device, clock = stand.device, stand.clock
         await device.connect()
         await device.identify()
+        stand.hurry(limit_s)
+        begins_s = clock.now_s() + LEAD_S
+        stand.suffer(faults_for(rig, kind, limit_s, begins_s), seed)
         back = asyncio.Event()
         supervisor = Supervisor([device], lambda device, why: None, lambda device, readings: back.set())
         supervisor.start()
         acting = kind in ("stuck", "reboot")
-        await clock.sleep(BEGINS_S + (-rig.lead_s if acting and not early(rig, kind) else 0.03) - clock.now_s())
+        await clock.sleep(begins_s + (-rig.lead_s if acting and not early(rig, kind) else 0.03) - clock.now_s())
         call = rig.act if acting else rig.number if kind in NUMBER_KINDS else rig.value
-        began_s = max(loop.time(), loop.time() + BEGINS_S - clock.now_s())
+        began_s = max(loop.time(), loop.time() + begins_s - clock.now_s())
         truth = rig.truth(stand)
         stand.count()
         try:
@@ -198,7 +202,7 @@ async def seen(rig: Rig, kind: str, wire: Wire, seed: int, expected: str) -> Row
             if kind != "stuck" and lasted_s > limit_s + SLACK_S[real] + (0.1 if acting else 0.0):
                 row["why"] = f"named after {lasted_s:.2f} s, and the deadline is {limit_s:g} s"
             returns_s = (
-                began_s if kind in ("delay", "truncated") else began_s + BEGINS_S + LASTS_S - clock_at(stand, began_s)
+                began_s if kind in ("delay", "truncated") else began_s + begins_s + LASTS_S - clock_at(stand, began_s)
             )
             returns_s = max(returns_s, loop.time())
             async with asyncio.timeout(10.0):
@@ -212,7 +216,7 @@ async def seen(rig: Rig, kind: str, wire: Wire, seed: int, expected: str) -> Row
         else:
             if device.state != "connected":
                 row["why"] = "the device is disconnected, and no link was lost"
-            ends_s = BEGINS_S + (30.0 if kind == "stuck" else LASTS_S)
+            ends_s = begins_s + (30.0 if kind == "stuck" else LASTS_S)
             if not (real and kind == "stuck"):
                 await clock.sleep(ends_s + 0.05 - clock.now_s())
                 rig.shift(stand.door)

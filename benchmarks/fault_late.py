@@ -62,9 +62,10 @@ async def _one(driver: str, wire: Wire, seed: int) -> Row:
     wrong: list[str] = []
     readings = 0
     late = sum(fault.delay_s > DEADLINE_S for fault in held_up)
-    async with stand_of(RIGS[driver], "memory", held_up, deadline_s=DEADLINE_S, door=door, seed=seed,
+    async with stand_of(RIGS[driver], "memory", held_up, door=door, seed=seed,
                         like_serial=wire == "serial") as stand:  # fmt: skip
         device, clock = stand.device, stand.clock
+        stand.hurry(DEADLINE_S)
         await device.connect()
 
         async def poll() -> None:

@@ -63,6 +63,14 @@ class Stand:
     asked: int = 0
     """How often the driver's question was asked since it was last set to 0."""
 
+    def suffer(self, faults: Sequence[Fault], seed: int) -> None:
+        """From now on these faults."""
+        self.line.suffer(Faults(list(enumerate(faults)), self.clock, Chance(seed), self.told.append))
+
+    def hurry(self, deadline_s: float) -> None:
+        """From now on the driver waits so long for an answer, wire seconds."""
+        (self.device.http if hasattr(self.device, "http") else self.device.link).deadline_s = deadline_s
+
     def count(self) -> None:
         """Count what the driver asks from now on."""
         self.asked = 0
@@ -195,7 +203,6 @@ async def stand_of(
     wire: Wire,
     faults: Sequence[Fault],
     *,
-    deadline_s: float | None = None,
     door: Any = None,
     seed: int = 0,
     like_serial: bool = False,
@@ -238,8 +245,6 @@ async def stand_of(
     if like_serial:
         wires = _SerialLike(line)
     device = found["drivers"][rig.driver].load()(rig.driver, settings, wires, clock)
-    if deadline_s is not None:
-        (device.http if hasattr(device, "http") else device.link).deadline_s = deadline_s
     if hasattr(device, "margin_s"):
         device.margin_s, device.poll_s = 0.3, 0.05
     stand = Stand(device, simulator, door, clock, line, told)

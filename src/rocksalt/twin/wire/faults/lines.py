@@ -29,11 +29,16 @@ class FaultyLine:
     """
 
     def __init__(self, simulator: ByteSimulator, faults: Faults, *, serial: bool = False) -> None:
-        self.simulator, self.faults, self.serial = simulator, faults, serial
+        self.simulator, self.serial = simulator, serial
         self.knows = simulator if isinstance(simulator, KnowsItsBytes) else None
         self.before = b""
         """The reply before this one, to whoever it was."""
         self._wires: list[_Wire] = []
+        self.suffer(faults)
+
+    def suffer(self, faults: Faults) -> None:
+        """From now on these faults, and no others."""
+        self.faults = faults
         faults.wake(self._begun)
 
     def __getattr__(self, name: str) -> Any:

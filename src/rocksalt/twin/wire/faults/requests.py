@@ -21,9 +21,14 @@ class FaultyRequests:
     """A simulator and its faults, as one; its stream too, if it has one."""
 
     def __init__(self, simulator: HttpSimulator, faults: Faults) -> None:
-        self.simulator, self.faults = simulator, faults
+        self.simulator = simulator
         self._before: HttpResponse | None = None
         self._cut = asyncio.Event()
+        self.suffer(faults)
+
+    def suffer(self, faults: Faults) -> None:
+        """From now on these faults, and no others; a stream that is joined already keeps its own."""
+        self.faults = faults
         faults.wake(self._begun)
 
     def __getattr__(self, name: str) -> Any:
