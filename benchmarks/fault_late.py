@@ -26,7 +26,12 @@ LINES: Final[tuple[tuple[str, Wire], ...]] = (
 """Drivers and wires in turn; a "serial" line is memory that can't be made anew, as a serial line can't."""
 REPLIES, LATE_SHARE, DEADLINE_S = 60, 0.35, 0.5
 READS, PER_S = 12, 0.1
+TRIES: Final = 200
 RESOLUTION: Final = {"druck_pace": 1e-6, "lakeshore_336": 1e-3}
+
+
+class NotBack(Exception):
+    """A line that never finds its beat again."""
 
 
 @dataclass
@@ -95,15 +100,21 @@ async def _one(driver: str, wire: Wire, seed: int) -> Row:
                 except DeviceError:
                     continue
 
-        await asyncio.gather(poll(), stop())
+        try:
+            await asyncio.gather(poll(), stop())
+        except NotBack as error:
+            wrong.append(str(error))
         return {"readings": readings, "late": late, "wrong": wrong}
 
 
 async def _again(device: Any) -> None:
-    """Connect as a supervisor would, for as long as it takes."""
-    while device.state != "connected":
+    """Connect as a supervisor would. Raises NotBack after more tries than there are late replies."""
+    for _ in range(TRIES):
+        if device.state == "connected":
+            return
         await asyncio.sleep(0.2)
         try:
             await device.connect()
         except DeviceError:
             continue
+    raise NotBack(f"{TRIES} tries, and the line is still out of step")

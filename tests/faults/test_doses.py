@@ -80,20 +80,12 @@ def test_the_judge_sees_a_driver_that_believes_everything(monkeypatch: pytest.Mo
     assert answered("druck_pace", 0, 300)["complaints"] > 20
 
 
-def test_the_judge_sees_a_link_that_forgets_what_is_still_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rocksalt.devices import ByteLink
-    from rocksalt.devices.links.byte import Line
+def test_the_judge_sees_a_link_that_never_finds_the_beat_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rocksalt.devices import Beat, ByteLink
 
-    async def forgets(self: ByteLink, line: Line) -> None:
-        self._buffer.clear()
-        self._dirty = self._outstanding = False
+    async def nothing(*arguments: object) -> None: ...
 
-    async def stays_open(self: ByteLink) -> None:
-        if not self.connected:
-            await self._transport.open()
-        self.connected = True
-
-    monkeypatch.setattr(ByteLink, "_cleanse", forgets)
-    monkeypatch.setattr(ByteLink, "open", stays_open)
-    monkeypatch.setattr("benchmarks.fault_rigs._SerialLine.close", lambda self: None)
-    assert any(not interleaved(seed)["pass"] for seed in range(1, 200, 4))
+    monkeypatch.setattr(ByteLink, "_drain", nothing)
+    monkeypatch.setattr(Beat, "__call__", nothing)
+    monkeypatch.setattr(ByteLink, "_has_dirt", lambda self: False)
+    assert any(not interleaved(seed)["pass"] for seed in range(1, 40, 4))
