@@ -52,7 +52,10 @@ def main() -> int:
     print(json.dumps({"late": f"{sum(row['pass'] for row in late)}/{len(late)}",
                       "late_replies": sum(row["late"] for row in late),
                       "readings": sum(row["readings"] for row in late)}))  # fmt: skip
-    print_table(rows)
+    print_table([row for row in rows if "case" not in row])
+    back = [row for row in rows if row.get("case") == "reconnect"]
+    print(json.dumps({"reconnects": f"{sum(row['pass'] for row in back)}/{len(back)}",
+                      "slowest_s": max(row.get("back_s", 0.0) for row in back)}))  # fmt: skip
     return closed("faults", [*rows, *late], len(rows) + given.n)
 
 

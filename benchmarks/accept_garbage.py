@@ -97,7 +97,7 @@ async def _lived(driver: str, chance: Any, count: int, tally: Counter[str], comp
             if name == "connect":
                 await device.close()
             if how == "true":  # a value that was well-formed and wrong may have moved the world
-                RIGS[driver].reset(stand.door)
+                RIGS[driver].reset(stand)
             spoiler.spoil(1 + int(chance.integers(max(typical[name], 1))), how)
             why = ""
             try:

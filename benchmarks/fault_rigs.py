@@ -97,7 +97,7 @@ class Rig:
     acted    whether it is done, asked of the world; ready sets the world up before
     number   asks for something that has a quantity in its answer; factor is another unit's
     shift    lets the world move on, so that an old value is a wrong one
-    reset    brings the world back to where it began, whatever a misled driver did to it
+    reset    brings world and simulator back to where it began, whatever a misled driver did to it
     lead_s   how long before its middle an act begins
     """
 
@@ -112,7 +112,7 @@ class Rig:
     factor: float
     shift: Callable[[Any], None]
     lead_s: float = 0.4
-    reset: Callable[[Any], None] = lambda door: None
+    reset: Callable[[Stand], None] = lambda stand: None
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -138,14 +138,14 @@ RIGS: Final = {
             "druck_pace", ("tcp", "serial"), lambda: Gas(start_bar=10.0, target_bar=10.0), _reading,
             lambda stand: round(stand.door.gas_bar(stand.clock.now_s()), 3),
             lambda device: device.set(11.0), lambda stand: stand.simulator.setpoint_bar == 11.0, _reading, 1000.0,
-            lambda door: door.ramp(0.0, 12.5, 1e9), reset=lambda door: door.ramp(0.0, 10.0, 1e9),
+            lambda door: door.ramp(0.0, 12.5, 1e9), reset=lambda stand: stand.door.ramp(0.0, 10.0, 1e9),
             settings={"limits": Limits(0.0, 150.0), "ramp": 1.0},
         ),
         Rig(
             "lakeshore_336", ("serial", "tcp"), Heat, _reading,
             lambda stand: round(stand.door.sample_k(stand.clock.now_s()), 3),
             lambda device: device.set(297.0), lambda stand: stand.simulator.setpoint_k == 297.0, _reading, 1.8,
-            lambda door: door.heat(0.0, 296.5, 0.0), reset=lambda door: door.heat(0.0, 295.0, 0.0),
+            lambda door: door.heat(0.0, 296.5, 0.0), reset=lambda stand: _warm_again(stand),
             settings={"limits": Limits(290.0, 320.0), "ramp": 1.5},
         ),
         Rig(
@@ -185,6 +185,11 @@ class _SerialLike:
 
     def byte(self, device: str, link: object, *, deadline_s: float = 2.0, serial: object = None) -> ByteLink:
         return ByteLink(_SerialLine(self._peer), device=device, address=f"memory:{device}", deadline_s=deadline_s)
+
+
+def _warm_again(stand: Stand) -> None:
+    stand.simulator.ramp_on, stand.simulator.setpoint_k = False, 295.0
+    stand.door.heat(0.0, 295.0, 0.0)
 
 
 def _hutch(stand: Stand) -> Any:
