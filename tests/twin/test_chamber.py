@@ -294,7 +294,9 @@ def test_the_doors_show_what_a_panel_shows():
         settled.append(at_s)
         return at_s
 
-    panel, blades = TubeWay(one, lambda at_s: at_s, settle), TubeShutterWay(one, lambda at_s: at_s, settle)
+    told: list[float] = []
+    panel = TubeWay(one, lambda at_s: at_s, settle, told.append)
+    blades = TubeShutterWay(one, lambda at_s: at_s, settle, told.append)
     assert panel.ratings == (160.0, 30.0, 3.0)
     panel.set_kv(0.0, 50.0)
     panel.set_ma(0.0, 2.0)
