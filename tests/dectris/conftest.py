@@ -51,15 +51,20 @@ class Bench:
         self.clock = ExperimentClock(loop, wall_now=loop.wall_now)
         self.camera = Camera()
         self.simulator = DectrisSimulator(self.camera, self.clock, options=options)
-        self.messages: list[bytes] = []
+        self.parts: list[tuple[bytes, ...]] = []
         self.pulled = True
         self.log: list[tuple[str, str, bytes]] = []
         self.simulator.stream_to(self._push)
 
-    def _push(self, message: bytes) -> bool:
+    def _push(self, message: tuple[bytes, ...]) -> bool:
         if self.pulled:
-            self.messages.append(message)
+            self.parts.append(message)
         return self.pulled
+
+    @property
+    def messages(self) -> list[bytes]:
+        """What was sent, of stream version 2: one part a message."""
+        return [part for (part,) in self.parts]
 
     async def handle(self, request: Any) -> HttpResponse:
         self.log.append((request.method, request.path, request.body))

@@ -61,7 +61,7 @@ def test_frames_come_out_of_the_decoder_as_the_camera_saw_them(virtually) -> Non
         await detector.trigger(0.5, 3)
         await detector.disarm()
         read = stream_decoder(2, SHAPE).decode
-        start, *images, end = [read(message) for message in bench.messages]
+        start, *images, end = [read(message) for message in bench.parts]
         assert isinstance(start, SeriesStart)
         assert (start.images, start.shape, start.count_time_s) == (3, (6, 10), 0.5)
         assert np.array_equal(start.pixel_mask, detector.pixel_mask)

@@ -52,7 +52,7 @@ def test_every_frame_that_the_detector_sent_is_on_disk(virtually, tmp_path: Path
         await writer.command(announcement(armed.series, 5))
         await detector.trigger(0.1, 5)
         await detector.disarm()
-        for message in bench.messages:
+        for message in bench.parts:
             await writer.message(message)
         if fault.get("lost_end"):
             await writer.command({"kind": "series_timeout", "series": armed.series})

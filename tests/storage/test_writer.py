@@ -36,8 +36,8 @@ class Script:
     def __init__(self) -> None:
         self.meanings: list[Any] = []
 
-    def decode(self, message: bytes) -> Any:
-        meaning = self.meanings[int(message)]
+    def decode(self, message: tuple[bytes, ...]) -> Any:
+        meaning = self.meanings[int(message[0])]
         if isinstance(meaning, BadMessage):
             raise meaning
         return meaning
@@ -67,7 +67,7 @@ class Desk:
     async def comes(self, *meanings: Any) -> None:
         for meaning in meanings:
             self.script.meanings.append(meaning)
-            await self.writer.message(str(len(self.script.meanings) - 1).encode())
+            await self.writer.message((str(len(self.script.meanings) - 1).encode(),))
 
     async def finish(self) -> None:
         await self.writer.command({"kind": "finish"})
@@ -449,7 +449,7 @@ async def test_serve_obeys_and_pulls_until_finish_or_until_the_daemon_is_gone(tm
                          "exposure_s": 0.5})  # fmt: skip
         desk.script.meanings += [image(1, 0), image(1, 1)]
         for number in range(2):
-            assert stream.push(str(number).encode())
+            assert stream.push((str(number).encode(),))
             assert (await here.receive())["number"] == number
         if ending == "finish":
             await here.send({"kind": "finish"})

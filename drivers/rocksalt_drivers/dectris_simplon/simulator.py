@@ -64,7 +64,7 @@ class DectrisSimulator:
         self.dropped = 0
         self.frames = 0  # images made since this object was, whether or not they were sent
         self.mask = messages.pixel_mask(camera.mask, options)
-        self._push: Callable[[bytes], bool] | None = None
+        self._push: Callable[[tuple[bytes, ...]], bool] | None = None
         self._hv_ready_s = 0.0
         self._detector: dict[str, Item] = {}
         self._stream: dict[str, Item] = {}
@@ -77,7 +77,7 @@ class DectrisSimulator:
         self._ended = True
         self._power_up()
 
-    def stream_to(self, push: Callable[[bytes], bool]) -> None:
+    def stream_to(self, push: Callable[[tuple[bytes, ...]], bool]) -> None:
         """Where messages go: `push` returns False when nobody takes them, as a PUSH socket that would block."""
         self._push = push
 
@@ -353,7 +353,7 @@ class DectrisSimulator:
         """Whether it was taken. A stream that is disabled sends nothing, silently; one that nobody pulls drops."""
         if self._stream["mode"].value != "enabled" or self._stream["format"].value != "cbor" or self._push is None:
             return False
-        if self._push(cbor2.dumps(message)):
+        if self._push((cbor2.dumps(message),)):
             return True
         self.dropped += 1
         return False

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rocksalt.devices.links.stream import StreamLink, ZmqStream
-from rocksalt.devices.stream import BadMessage, Ignored, Image, SeriesEnd, SeriesStart, StreamDecoder
+from rocksalt.devices.stream import BadMessage, Ignored, Image, Message, SeriesEnd, SeriesStart, StreamDecoder
 from rocksalt.messages import Channel, ChannelClosed, connect, each
 from rocksalt.storage.frames import FrameFile, broken_files, disk_takes
 from rocksalt.time import Crashed, ExperimentClock
@@ -107,10 +107,10 @@ class Writer:
                 case kind:
                     raise ValueError(f"the writer knows series, series_timeout and finish; not {kind!r}")
 
-    async def message(self, data: bytes) -> None:
+    async def message(self, parts: Message) -> None:
         """One message of the detector's stream. Whatever is wrong with it becomes `trouble`; nothing is raised."""
         try:
-            message = self._decoder.decode(data)
+            message = self._decoder.decode(parts)
         except BadMessage as error:
             await self._trouble("stream", str(error))
             return
