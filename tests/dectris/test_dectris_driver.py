@@ -18,14 +18,16 @@ API = "/detector/api/1.8.0"
 
 
 class Wire:
-    """Answers by hand in front of the simulator: path -> what to say instead (bytes, or None for silence)."""
+    """Answers by hand in front of the simulator: path, or "GET path", -> what to say instead (bytes, or None for
+    silence)."""
 
     def __init__(self, bench, answers: dict[str, bytes | None]) -> None:
         self.bench, self.answers = bench, answers
 
     async def handle(self, request) -> HttpResponse:
-        for path, answer in self.answers.items():
-            if request.path.endswith(path):
+        for place, answer in self.answers.items():
+            method, _, path = place.rpartition(" ")
+            if request.path.endswith(path) and method in ("", request.method):
                 if answer is None:
                     await self.bench.clock.sleep(1e6)
                 return HttpResponse(200, answer)
@@ -125,7 +127,7 @@ def test_the_threshold_is_what_was_asked_for_although_the_energy_moves_it(virtua
 
 def test_a_setting_that_another_one_moved_is_noticed(virtually) -> None:
     async def work(bench) -> None:
-        wire = Wire(bench, {"threshold/1/energy": b'{"value": 9999.0}'})
+        wire = Wire(bench, {"GET threshold/1/energy": b'{"value": 9999.0}'})
         with pytest.raises(Refused, match=r"threshold/1/energy was set to 15000\.0 and reads 9999\.0: another setting"):
             await bench.driver(peer=wire, threshold_ev=15000).connect()
 
@@ -160,12 +162,19 @@ def test_nothing_is_exposed_before_the_high_voltage_is_ready(virtually) -> None:
         detector = bench.driver()
         await detector.connect()
         await bench.put("command/hv_reset", 60)
-        with pytest.raises(Refused, match="high voltage is RAMPING"):
-            await detector.arm(1.0, 1)
-        await bench.clock.sleep(61.0)
+        began_s = bench.clock.now_s()
         await detector.arm(1.0, 1)
+        assert 60.0 <= bench.clock.now_s() - began_s < 60.5
         with pytest.raises(Refused, match="state 'ready'"):
             await detector.arm(1.0, 1)
+        await detector.stop()
+        await bench.put("command/hv_reset", 600)
+        with pytest.raises(Refused, match="high voltage is RAMPING after 120 s"):
+            await detector.arm(1.0, 1)
+        off = bench.driver(peer=Wire(bench, {"high_voltage/state": b'{"value": "OFF"}'}))
+        await off.connect()
+        with pytest.raises(Refused, match="high voltage is OFF after 0 s"):
+            await off.arm(1.0, 1)
 
     virtually(work)
 
