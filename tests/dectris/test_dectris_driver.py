@@ -9,29 +9,12 @@ import pytest
 
 from rocksalt.devices import GarbledReply, LinkLost, Refused
 from rocksalt.devices.stream import Image, SeriesEnd, SeriesStart
-from rocksalt.twin.wire.hosting import HttpResponse
 from rocksalt_drivers.dectris_simplon.stream import decoder as stream_decoder
 
 from .conftest import SHAPE
+from .wire import Wire
 
 API = "/detector/api/1.8.0"
-
-
-class Wire:
-    """Answers by hand in front of the simulator: path, or "GET path", -> what to say instead (bytes, or None for
-    silence)."""
-
-    def __init__(self, bench, answers: dict[str, bytes | None]) -> None:
-        self.bench, self.answers = bench, answers
-
-    async def handle(self, request) -> HttpResponse:
-        for place, answer in self.answers.items():
-            method, _, path = place.rpartition(" ")
-            if request.path.endswith(path) and method in ("", request.method):
-                if answer is None:
-                    await self.bench.clock.sleep(1e6)
-                return HttpResponse(200, answer)
-        return await self.bench.handle(request)
 
 
 def test_a_series_is_these_requests(virtually) -> None:
@@ -128,7 +111,9 @@ def test_the_threshold_is_what_was_asked_for_although_the_energy_moves_it(virtua
 def test_a_setting_that_another_one_moved_is_noticed(virtually) -> None:
     async def work(bench) -> None:
         wire = Wire(bench, {"GET threshold/1/energy": b'{"value": 9999.0}'})
-        with pytest.raises(Refused, match=r"threshold/1/energy was set to 15000\.0 and reads 9999\.0: another setting"):
+        with pytest.raises(
+            Refused, match=r"threshold/1/energy was set to 15000\.0 and reads 9999\.0: the unit did not"
+        ):
             await bench.driver(peer=wire, threshold_ev=15000).connect()
 
     virtually(work)

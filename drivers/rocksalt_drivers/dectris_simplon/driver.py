@@ -284,11 +284,8 @@ class DectrisSimplon(HttpDevice, Detector):
             if of == module and (key in wanted or key in moved_by):
                 found = (await self.api.get(module, "config", key))["value"]
                 if not same(found, value):
-                    raise Refused(
-                        self.name,
-                        f"{module} {key} was set to {value!r} and reads {found!r}: "
-                        f"{moved_by.get(key, 'another setting')} moved it",
-                    )
+                    why = f"{moved_by[key]} moved it" if key in moved_by else "the unit did not keep it"
+                    raise Refused(self.name, f"{module} {key} was set to {value!r} and reads {found!r}: {why}")
 
     async def _check_model(self) -> None:
         """Of several detectors of one maker, the one that the station file names."""
