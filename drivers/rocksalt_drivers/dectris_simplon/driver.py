@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rocksalt.devices import Armed, Detector, GarbledReply, HttpDevice, LinkLost, Refused, WrongInstrument
-from rocksalt.devices.links import Wires
 from rocksalt_drivers.dectris_simplon.simplon import API, NoSuchKey, Simplon, same
 
 INITIALIZE_S: Final = 180.0  # wire time; the manual says up to 2 min
@@ -64,7 +63,7 @@ class DectrisSimplon(HttpDevice, Detector):
     count_cutoff: int | None = None
     """Counts from which a pixel is saturated in the exposure that was armed last, or at connecting."""
 
-    def _wire(self, wires: Wires) -> None:
+    def _wire(self, wires: Any) -> None:
         super()._wire(wires)
         self.api = Simplon(self.name, self.http)
         self._known: dict[tuple[str, str], Any] = {}  # what this driver has set: (module, key) -> value
