@@ -11,6 +11,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers the filter for plain h5py)
 import numpy as np
 import pytest
+import zmq
 
 from rocksalt.config.links import Link
 from rocksalt.devices import Settings
@@ -181,6 +182,7 @@ async def test_a_message_of_too_many_parts_is_cut_and_refused_and_the_next_one_i
     stream = ServedStream()
     pull = ZmqStream(f"tcp://{stream.address}")
     try:
+        assert stream._socket.poll(10_000, zmq.POLLOUT)  # they are joined
         assert stream.push([b"{}"] * 500)
         end = (b'{"htype":"dseries_end-1.0","series":7}',)
         assert stream.push(end)

@@ -186,6 +186,7 @@ def changed(part: int, old: bytes, new: bytes, message=IMAGES["bs16-lz4<"]) -> t
         ((b"",), "no JSON"),
         ((b"[1]",), "is a list, not an object"),
         ((b"{}",), "no `htype`"),
+        ((b'{"htype":"dim@ge-1.0"}',), "no `htype` such as dimage-1.0"),
         ((b'{"htype":"dseries_end-1.0","series":7,"series":8}',), "'series' stands there twice"),
         ((b'{"htype":"dseries_end-1.0","series":NaN}',), "NaN is no number"),
         ((b'{"htype":"dseries_end-1.0","series":1e999}',), "beyond every number"),

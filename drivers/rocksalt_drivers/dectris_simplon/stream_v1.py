@@ -23,6 +23,7 @@ IMAGE_DTYPES: Final[Mapping[str, str]] = {"uint8": "|u1", "uint16": "<u2", "uint
 ENCODING: Final = re.compile(r"(?:(?:bs(8|16|32)-)?lz4)?<")
 # The manual writes dflatfield-1.0; flatfield-1.0 was seen too.
 ARRAY: Final = re.compile(r"d?(flatfield|pixelmask|countrate_table)-1\.\d+")
+OTHER: Final = re.compile(r"d[a-z_]{1,40}-\d+\.\d+")
 ARRAY_TYPES: Final[Mapping[str, str]] = {"flatfield": "<f4", "pixelmask": "<u4", "countrate_table": "<f4"}
 NS: Final = 1e-9
 
@@ -55,9 +56,9 @@ class StreamV1:
                 return SeriesEnd(_count(header, "series"))
             case str() as kind if kind in ("dimage_d-1.0", "dconfig-1.0") or ARRAY.fullmatch(kind):
                 raise BadMessage(f"a stream message that begins with {kind!r}, in the middle of another")
-            case str() as kind:
+            case str() as kind if OTHER.fullmatch(kind):
                 return Ignored(f"a stream message of type {kind[:40]!r}, which this driver does not know")
-        raise BadMessage("a stream message whose first part has no `htype`")
+        raise BadMessage("a stream message whose first part has no `htype` such as dimage-1.0")
 
     # an image
 
