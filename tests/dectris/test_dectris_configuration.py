@@ -96,6 +96,27 @@ def test_whatever_the_front_panel_was_left_in_is_put_right(virtually, stream_ver
     virtually(work)
 
 
+def test_a_detector_that_was_restarted_is_as_it_was_once_it_is_back(virtually) -> None:
+    async def work(bench) -> None:
+        detector = bench.driver(stream_version=1, photon_energy_ev=30000, threshold_ev=15000)
+        await detector.connect()
+        await detector.arm(1.0, 5)
+        bench.clock.loop.call_later(2.5, bench.simulator.reboot)
+        with pytest.raises(Refused, match="the series ended in state 'na': the detector was restarted"):
+            await detector.trigger(1.0, 5)
+        with pytest.raises(Refused, match="only an idle detector can be armed"):
+            await detector.arm(1.0, 5)
+        await detector.connect()
+        assert {key: await bench.get(f"config/{key}") for key in WANTED} == WANTED
+        assert await bench.value("/stream/api/1.8.0/config/format") == "legacy"
+        await detector.arm(1.0, 5)
+        bench.parts.clear()
+        await detector.trigger(1.0, 5)
+        assert len(bench.parts) == 6
+
+    virtually(work)
+
+
 def test_the_threshold_is_half_the_energy_unless_the_station_file_says_else(virtually) -> None:
     async def work(bench) -> None:
         await bench.put("command/initialize")

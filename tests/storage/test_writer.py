@@ -156,6 +156,28 @@ async def test_a_complete_series_is_counted_at_its_end(desk: Desk) -> None:
     assert desk.said[-1] == {"kind": "finished", "frames": 2}
 
 
+async def test_the_detectors_mask_and_cutoff_lie_beside_the_frames_that_they_belong_to(desk: Desk) -> None:
+    masks = {1: np.eye(4, 5, dtype=np.uint32), 2: np.eye(4, 5, dtype=np.uint32), 3: np.ones((4, 5), np.uint32)}
+    for series in (1, 2, 3, 4):  # the start of series 4 is lost
+        await desk.announce(series, 1, first_number=10 * series)
+        if series in masks:
+            await desk.comes(SeriesStart(series, "u", 1, SHAPE, DTYPE, 0.5, 100 * series, masks[series]))
+        await desk.comes(image(series, 0), SeriesEnd(series))
+    await desk.finish()
+    kept = {}
+    for path in sorted((desk.folder / "frames").iterdir()):
+        with h5py.File(path, "r") as file:
+            mask = file["entry/instrument/detector/pixel_mask"]
+            cutoffs = file["entry/data/saturation_value"]
+            for index, number in enumerate(file["entry/data/number"][()]):
+                kept[int(number)] = path.name, int(mask[()].sum()), int(cutoffs[index])
+    assert kept == {
+        10: ("frames_000001.h5", 4, 100), 20: ("frames_000001.h5", 4, 200),
+        30: ("frames_000002.h5", 20, 300), 40: ("frames_000002.h5", 20, 0),
+    }  # fmt: skip
+    assert desk.causes() == []
+
+
 async def test_an_image_that_was_lost_is_named(desk: Desk) -> None:
     await desk.announce(1, 5)
     await desk.comes(*(image(1, number) for number in (0, 1, 3)), SeriesEnd(1))
