@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pictures import channels, growth, strain, transitions
+from pictures import beside, channels, growth, strain, transitions
 
 DRAWN: dict[str, Callable[[], bytes]] = {
     "strain.svg": strain.draw_strain,
@@ -26,3 +26,4 @@ def draw_all(folder: Path) -> None:
         path = folder / name
         if not path.exists() or path.read_bytes() != svg:
             path.write_bytes(svg)
+    beside.draw_beside(folder / "dac-frame.png")

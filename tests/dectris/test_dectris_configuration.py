@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rocksalt.devices import DeviceError, GarbledReply, Refused, WrongInstrument
+from rocksalt.devices import DeviceError, GarbledReply, LinkLost, Refused, WrongInstrument
 from rocksalt.time import run_virtual
 
 from .conftest import Bench
@@ -101,11 +101,10 @@ def test_a_detector_that_was_restarted_is_as_it_was_once_it_is_back(virtually) -
         detector = bench.driver(stream_version=1, photon_energy_ev=30000, threshold_ev=15000)
         await detector.connect()
         await detector.arm(1.0, 5)
-        bench.clock.loop.call_later(2.5, bench.simulator.reboot)
-        with pytest.raises(Refused, match="the series ended in state 'na': the detector was restarted"):
+        bench.clock.loop.call_later(2.5, bench.simulator.power_cycle)
+        with pytest.raises(LinkLost, match="in state 'na': it was restarted, and its settings are gone"):
             await detector.trigger(1.0, 5)
-        with pytest.raises(Refused, match="only an idle detector can be armed"):
-            await detector.arm(1.0, 5)
+        assert detector.state == "disconnected"  # and whoever watches connects it again
         await detector.connect()
         assert {key: await bench.get(f"config/{key}") for key in WANTED} == WANTED
         assert await bench.value("/stream/api/1.8.0/config/format") == "legacy"
@@ -113,6 +112,38 @@ def test_a_detector_that_was_restarted_is_as_it_was_once_it_is_back(virtually) -
         bench.parts.clear()
         await detector.trigger(1.0, 5)
         assert len(bench.parts) == 6
+
+    virtually(work)
+
+
+def test_a_restart_between_two_questions_is_noticed_at_the_next_one(virtually) -> None:
+    class Restarting(Wire):
+        """The unit is switched off and on at a command or a key."""
+
+        at = ""
+
+        async def handle(self, request):
+            if self.at and request.method == "PUT" and request.path.endswith(self.at):
+                self.at = ""
+                self.bench.simulator.power_cycle()
+            return await super().handle(request)
+
+    async def work(bench) -> None:
+        wire = Restarting(bench, {})
+        detector = bench.driver(peer=wire)
+        for at in ("/count_time", "/frame_time", "/nimages", "/arm", "/trigger"):
+            await detector.connect()
+            wire.at = at
+            if at == "/trigger":
+                await detector.arm(1.0, 1)
+            asked = detector.trigger if at == "/trigger" else detector.arm
+            with pytest.raises(LinkLost, match="it was restarted, and its settings are gone"):
+                await asked(1.0, 1)
+            assert detector.state == "disconnected"
+        await detector.connect()
+        bench.simulator.power_cycle()
+        with pytest.raises(LinkLost, match="it was restarted"):
+            await detector.identify()
 
     virtually(work)
 
@@ -225,6 +256,7 @@ def test_a_stream_in_error_is_initialized_and_one_that_stays_there_is_refused(vi
         ("config/description", b'{"value": "' + b"x" * 300_000 + b'"}', "bytes of JSON"),
         ("PUT config/nimages", b'{"value": 1}', "no list of changed keys"),
         ("PUT config/nimages", b"[1]", "no list of changed keys"),
+        ("PUT config/nimages", b"", "no list of changed keys"),
     ],
 )
 def test_an_answer_that_the_manual_does_not_allow_is_garbled(virtually, place: str, answer: bytes, why: str) -> None:

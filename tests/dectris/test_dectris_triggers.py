@@ -102,7 +102,7 @@ def test_an_edge_that_never_comes_is_refused_and_the_link_is_not_lost(virtually)
         detector = bench.driver(trigger_mode="exts")
         await detector.connect()
         await detector.arm(1.0, 1)
-        with pytest.raises(Refused, match="the external trigger did not complete the series within 18 s"):
+        with pytest.raises(Refused, match="the external trigger did not complete the series within its time"):
             await detector.trigger(1.0, 1)
         assert detector.state == "connected"
         await detector.stop()

@@ -70,6 +70,15 @@ class DectrisSimplon(HttpDevice, Detector):
         self._armed_for = 0.0, 0  # seconds, images
 
     async def _identify(self) -> str:
+        if self.state == "connected":
+            self._not_restarted(await self._state())
+        else:
+            await self._check_version()
+            await self._wake()
+        keys = ("description", "detector_number", "software_version")
+        return " ".join([await self.api.word("detector", "config", key) for key in keys])
+
+    async def _check_version(self) -> None:
         version = await self.api.ask_version()
         wanted = self.settings.options.get("api")
         if version is None or (wanted is None and not version.startswith("1.8.")):
@@ -80,9 +89,6 @@ class DectrisSimplon(HttpDevice, Detector):
                 f"API {API}",
             )
         self.api.version = str(wanted or version)
-        await self._wake()
-        keys = ("description", "detector_number", "software_version")
-        return " ".join([await self.api.word("detector", "config", key) for key in keys])
 
     async def _wake(self) -> None:
         """Initialized, however cold it is: up to two minutes, in which a stop goes its own way."""
@@ -100,13 +106,8 @@ class DectrisSimplon(HttpDevice, Detector):
     async def _prepare(self) -> None:
         """Whatever the last user left: end it, then one known configuration, every key read back after all are set."""
         await self._check_model()
-        if (state := await self._state()) in COUNTING:
-            await self.api.command("abort", deadline_s=ABORT_S)
-            if (state := await self._state()) != "idle":
-                await self.api.command("initialize", deadline_s=INITIALIZE_S)
-                state = await self._state()
-        if state != "idle":
-            raise Refused(self.name, f"it is in state {state!r} and does not become idle")
+        if await self._state() in COUNTING:
+            await self._stop()  # a unit that counts on refuses the settings that follow
         await self._check_shape()
         self._known.clear()
         options = self.settings.options
@@ -168,6 +169,13 @@ class DectrisSimplon(HttpDevice, Detector):
         self.facts["pixel_mask_sha256"] = hashlib.sha256(self.pixel_mask.tobytes()).hexdigest()
 
     async def _arm(self, exposure_s: float, count: int) -> Armed:
+        try:
+            return await self._armed(exposure_s, count)
+        except Refused:
+            self._not_restarted(await self._state())
+            raise
+
+    async def _armed(self, exposure_s: float, count: int) -> Armed:
         if (state := await self._state()) != "idle":
             raise Refused(self.name, f"it is in state {state!r}, and only an idle detector can be armed")
         await self._high_voltage()
@@ -192,20 +200,35 @@ class DectrisSimplon(HttpDevice, Detector):
             await self.clock.sleep(self.poll_s)
 
     async def _trigger(self, wire_s: float) -> None:
+        try:
+            await self._expose(wire_s)
+        except Refused:
+            self._not_restarted(await self._state())
+            raise
+
+    async def _expose(self, wire_s: float) -> None:
         """The answer may come when the series starts, when it is done, or long after: the state is asked as well."""
         exposure_s, count = self._armed_for
         mode, began_s = self._trigger_mode(), self.clock.now_s()
+
+        def left_s() -> float:
+            return max(wire_s - (self.clock.now_s() - began_s) / self.clock.speed, 0.1)
+
         if mode == "ints":
             await self._pull(None, exposure_s * count, wire_s)
         elif mode == "inte":
             for image in range(count):
-                left_s = wire_s - (self.clock.now_s() - began_s) / self.clock.speed
-                await self._pull(exposure_s, exposure_s, max(left_s, 0.1))
-                if image + 1 < count and await self._leaves({"acquire", "configure"}, wire_s) != "ready":
+                await self._pull(exposure_s, exposure_s, left_s())
+                if image + 1 < count and await self._leaves({"acquire", "configure"}, left_s()) != "ready":
                     break
-        state = await self._leaves({"acquire", "ready", "configure"}, wire_s)
+        state = await self._leaves({"acquire", "ready", "configure"}, left_s())
         if state != "idle":
-            raise Refused(self.name, f"the series ended in state {state!r}: the detector was restarted or had a fault")
+            raise Refused(self.name, f"the series ended in state {state!r}: the detector had a fault")
+
+    def _not_restarted(self, state: str) -> None:
+        """A unit that lost its settings is as good as lost: who connects it again initializes it and sets them anew."""
+        if state in ("na", "initialize"):
+            raise LinkLost(self.name, f"it is in state {state!r}: it was restarted, and its settings are gone")
 
     async def _pull(self, value: float | None, lasts_s: float, wire_s: float) -> None:
         """One software trigger; returns when its images should be done, and it was answered or the unit is idle."""
@@ -231,21 +254,21 @@ class DectrisSimplon(HttpDevice, Detector):
                     await self.clock.sleep(self.poll_s)
         except TimeoutError:
             if self._trigger_mode() in ("exts", "exte"):
-                raise Refused(
-                    self.name, f"the external trigger did not complete the series within {wire_s:g} s"
-                ) from None
-            raise LinkLost(self.name, f"the series is not done {wire_s:g} s after its trigger") from None
+                raise Refused(self.name, "the external trigger did not complete the series within its time") from None
+            raise LinkLost(self.name, "the series is not done long after its trigger") from None
         return state
 
     async def _disarm(self) -> None:
-        await self.api.command("disarm", deadline_s=ARM_S)
+        _series(self.name, await self.api.command("disarm", deadline_s=ARM_S))
 
     async def _stop(self) -> None:
         try:
-            await self.api.command("abort", deadline_s=ABORT_S)
+            answer = await self.api.command("abort", deadline_s=ABORT_S)
         except Refused:
             if await self._state() in COUNTING:  # else it initializes or was restarted, and counts nothing
                 raise
+        else:
+            _series(self.name, answer)
 
     async def _make_safe(self) -> None:
         """A detector harms nobody; it only stops counting."""
@@ -333,10 +356,10 @@ class DectrisSimplon(HttpDevice, Detector):
 
 
 def _series(name: str, content: Any) -> int:
-    """The id in arm's answer; the manual writes `sequence id`, and `sequence_id` was seen too."""
+    """The id in the answer of arm, disarm, abort; the manual writes `sequence id`, and `sequence_id` was seen too."""
     if isinstance(content, dict):
         for key in ("sequence id", "sequence_id"):
             number = content.get(key)
             if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
                 return number
-    raise GarbledReply(name, f"arm answered without a sequence id: {str(content)[:80]}")
+    raise GarbledReply(name, f"it answered without a sequence id: {str(content)[:80]}")

@@ -98,7 +98,7 @@ class Simplon:
             raise NoSuchKey(self.device, f"{what}: 404 {reply.text[:200]}")
         if reply.status != 200:
             raise Refused(self.device, f"{what}: {reply.status} {reply.text[:200]}")
-        changed = self._parsed(reply.content, what) or []
+        changed = self._parsed(reply.content, what)
         if not isinstance(changed, list) or not all(isinstance(name, str) for name in changed):
             raise GarbledReply(self.device, f"{what}: the answer is no list of changed keys: {reply.text[:80]!r}")
         return changed

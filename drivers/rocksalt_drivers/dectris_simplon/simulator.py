@@ -82,11 +82,15 @@ class DectrisSimulator:
         """Where messages go, each as its parts: `push` returns False when nobody takes them, as a full PUSH socket."""
         self._outlet.push = push
 
-    def reboot(self) -> None:
+    def power_cycle(self) -> None:
         """Power off and on in the middle of whatever it did: no end of series, no settings, state na."""
         self._drop_acquisition()
         self.state = "na"
         self._power_up()
+
+    def ends_series(self, message: tuple[bytes, ...]) -> bool:
+        """Whether a message of the stream, of either version, is an end of series."""
+        return message[0].startswith((b'{"htype": "dseries_end', b"\xa3\x64type\x63end"))
 
     def trigger_in(self, high: bool) -> None:
         """The external trigger's line rises or falls. exts: a rising edge gives nimages images; exte: one, as long as

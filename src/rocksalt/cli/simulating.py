@@ -13,10 +13,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from rocksalt.cli.faults import Schedule
 from rocksalt.config.errors import ConfigError
 from rocksalt.config.source import Read
 from rocksalt.config.station import Station
-from rocksalt.time import Clock, Node
+from rocksalt.time import Chance, Clock, Node
+from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
 from rocksalt.twin.wire.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
 from rocksalt.twin.world import World, world_from_station
 
@@ -80,6 +82,41 @@ def make_simulators(
         # A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours.
         made[name] = player(getattr(world, player.stands_at), clock, options=options)
     return made
+
+
+def with_faults(
+    simulators: Mapping[str, Any],
+    schedule: Schedule,
+    station: Station,
+    world: World,
+    clock: Clock,
+    *,
+    seed: int,
+    virtual: bool = False,
+) -> dict[str, Any]:
+    """The simulators, those with faults behind them. Call it on the running loop, in the twin's node if there is one.
+
+    seed      of what the faults leave to chance, unless the schedule has its own
+    virtual   whether the links are memory: a line that is serial in the station file is made anew there like any other
+    """
+    chance = Chance(seed if schedule.seed is None else schedule.seed)
+    faulty = dict(simulators)
+    for name, simulator in simulators.items():
+        mine = [
+            (number, Fault(**entry.model_dump()))
+            for number, entry in enumerate(schedule.entries)
+            if entry.device == name
+        ]
+        if not mine:
+            continue
+        faults = Faults(mine, clock, chance, world.truth_line)
+        serial = station.devices[name].link.scheme == "serial" and not virtual
+        faulty[name] = (
+            FaultyRequests(simulator, faults)
+            if hasattr(simulator, "handle")
+            else FaultyLine(simulator, faults, serial=serial)
+        )
+    return faulty
 
 
 def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, InMemory]:
