@@ -25,8 +25,9 @@ def test_another_server_is_refused_by_name(virtually) -> None:
         for answer in ((404, b"<html>"), b"<html>", b"[]", b'{"value": 1.8}'):
             with pytest.raises(WrongInstrument, match=f"no DECTRIS control unit {where}"):
                 await bench.driver(peer=Wire(bench, {VERSION: answer})).connect()
-        with pytest.raises(WrongInstrument, match=f"a control unit of API 1.6.0 {where}"):
-            await bench.driver(peer=Wire(bench, {VERSION: b'{"value": "1.6.0"}'})).connect()
+        for version in ("1.6.0", "1.8.0/../../x", "1.8."):
+            with pytest.raises(WrongInstrument, match=f"a control unit of API {version} {where}"):
+                await bench.driver(peer=Wire(bench, {VERSION: b'{"value": "%s"}' % version.encode()})).connect()
 
     virtually(work)
 

@@ -24,6 +24,7 @@ ABORT_S: Final = 5.0
 OVERDUE_S: Final = 2.0  # wire time; a trigger's answer that is later than its series by this is not waited for
 HIGH_VOLTAGE_S: Final = 120.0  # experiment time; hv_reset takes 30 s unless told else, a cold start is unconfirmed
 LARGEST_MASK: Final = 12_000_000  # pixels; 4 bytes each in base64 stay below the longest answer that a link takes
+VERSION: Final = re.compile(r"1\.8\.\d{1,3}")  # what the facts in README.md are of
 STATES: Final = frozenset({"na", "ready", "initialize", "configure", "acquire", "idle", "test", "error"})
 COUNTING: Final = frozenset({"ready", "configure", "acquire", "test"})
 HIGH_VOLTAGE: Final = frozenset({"NA", "OFF", "RAMPING", "READY"})
@@ -81,8 +82,8 @@ class DectrisSimplon(HttpDevice, Detector):
     async def _check_version(self) -> None:
         version = await self.api.ask_version()
         wanted = self.settings.options.get("api")
-        if version is None or (wanted is None and not version.startswith("1.8.")):
-            who = "no DECTRIS control unit" if version is None else f"a control unit of API {version}"
+        if version is None or (wanted is None and not VERSION.fullmatch(version)):
+            who = "no DECTRIS control unit" if version is None else f"a control unit of API {version[:40]}"
             raise WrongInstrument(
                 self.name,
                 f"{who} answers at {self.settings.link}, where the station file ({self.settings.where}) expects one of "
