@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import os
 import tty
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,7 +58,8 @@ class HttpResponse:
 
 
 class HttpSimulator(Protocol):
-    """An instrument with a web interface. One that streams has `stream_to` too: its push says False when full."""
+    """An instrument with a web interface. One that streams has `stream_to` too, whose argument takes a message (its
+    parts, in order) and says False when full."""
 
     def handle(self, request: HttpRequest) -> Awaitable[HttpResponse]: ...
 
@@ -219,9 +220,10 @@ class ServedStream:
             raise PortTaken(f"{HOST}:{port} is taken by another program: choose another port, or 0 for any") from error
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).removeprefix("tcp://")
 
-    def push(self, message: bytes) -> bool:
+    def push(self, message: Sequence[bytes]) -> bool:
+        """One message, all its parts or none."""
         try:
-            self._socket.send(message, self._no_block)
+            self._socket.send_multipart(message, self._no_block)
         except self._again:
             return False
         return True
