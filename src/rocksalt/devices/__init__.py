@@ -15,7 +15,7 @@ from rocksalt.devices.errors import (
     Stopped,
     WrongInstrument,
 )
-from rocksalt.devices.links import Beat, ByteLink, HttpLink, Line
+from rocksalt.devices.links import Beat, ByteLink, FileFound, Folder, HttpLink, Line, Wires
 from rocksalt.devices.settable import Settable
 from rocksalt.devices.settings import ANYWHERE, Limits, Settings
 
@@ -30,6 +30,8 @@ __all__ = [
     "DeviceError",
     "Enclosure",
     "EnclosureStatus",
+    "FileFound",
+    "Folder",
     "GarbledReply",
     "HttpDevice",
     "HttpLink",
@@ -45,5 +47,6 @@ __all__ = [
     "Settable",
     "Settings",
     "Stopped",
+    "Wires",
     "WrongInstrument",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from rocksalt.devices.errors import GarbledReply, LinkLost, Preempted
@@ -43,6 +43,8 @@ class ByteLink:
     deadline_s   wire seconds for one answer; never scaled with experiment time
     quiet_s      how long the line must be silent, while it is drained, to count as quiet
     spacing_s    wire seconds that the instrument wants between one message and the next
+    stops_twice  a stop is said on a dirty line as well, and again once that was reopened: for instruments that may not
+                 let a client in again, where a stop must not hang on it
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class ByteLink:
         self.resync: Callable[[Line], Awaitable[None]] | None = None
         self.terminator = b"\n"
         self.spacing_s = 0.0
+        self.stops_twice = False
         self.connected = False
         self._transport = transport
         self._turn = _Turn()
@@ -77,6 +80,12 @@ class ByteLink:
             self._transport.close()
             raise LinkLost(self.device, f"no connection to {self.address} ({_why(error)})") from error
         self.connected = True
+
+    async def connect(self) -> None:
+        """Open, unless it is open, in turn with those who speak: for a line that several devices share."""
+        async with self._turn.mine(urgent=False):
+            if not self.connected:
+                await self.open()
 
     def close(self) -> None:
         self.connected = False
@@ -104,6 +113,9 @@ class ByteLink:
                 raise LinkLost(self.device, f"not connected to {self.address}")
             line = self._current = Line(self, urgent=urgent)
             try:
+                if first is not None and self._dirty and self.stops_twice:
+                    with suppress(LinkLost):  # the line is made anew in any case, and it is said again there
+                        await line.send(first)
                 if first is not None and not (self._dirty and self._transport.reopening_cleans):
                     if self._dirty:
                         await line.send("")  # ends whatever was half said
@@ -200,6 +212,16 @@ class Line:
         except UnicodeDecodeError:
             raise GarbledReply(self._link.device, f"{what} was answered with bytes, not text: {raw[:40]!r}") from None
 
+    async def read_by(
+        self, cut: Callable[[bytearray], bytes | None], *, what: str = "what was asked", deadline_s: float | None = None
+    ) -> bytes:
+        """The next message where lines don't end messages: cut(buffer) takes one whole message off the buffer's front,
+        or returns None while there is none."""
+        self._link._outstanding = True
+        message = await self._within(self._cut(cut), f"no answer to {what}", deadline_s)
+        self._link._outstanding = False
+        return message
+
     async def read_exactly(self, count: int, *, what: str = "what was asked") -> bytes:
         """The next `count` bytes."""
         self._link._outstanding = True
@@ -228,6 +250,11 @@ class Line:
                 del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]
                 return line
             await self._more()
+
+    async def _cut(self, cut: Callable[[bytearray], bytes | None]) -> bytes:
+        while (message := cut(self._link._buffer)) is None:
+            await self._more()
+        return message
 
     async def _bytes(self, count: int) -> bytes:
         buffer = self._link._buffer
