@@ -1,5 +1,6 @@
 """Devices: what an instrument is to the rest of the program, and all that a driver needs to be one."""
 
+from rocksalt.config.links import Link
 from rocksalt.devices.detector import Armed, Detector
 from rocksalt.devices.device import ByteDevice, Device, HttpDevice, Readable
 from rocksalt.devices.enclosure import Enclosure, EnclosureStatus
@@ -37,6 +38,7 @@ __all__ = [
     "HttpLink",
     "Limits",
     "Line",
+    "Link",
     "LinkLost",
     "NotReached",
     "OutOfLimits",
