@@ -90,7 +90,9 @@ class Wires(SharedThings):
         super().__init__()
         self.lines = [MemoryTransport(wrap(number, peer)) for number, peer in enumerate(sockets)]
 
-    def joined(self, device: str, links: Sequence[Any], *, cut: Any, listener: Any, deadline_s: float = 2.0) -> ByteLink:
+    def joined(
+        self, device: str, links: Sequence[Any], *, cut: Any, listener: Any, deadline_s: float = 2.0
+    ) -> ByteLink:
         transport = JoinedTransport(self.lines, cut=cut, listener=listener)
         return ByteLink(transport, device=device, address="memory:bis", deadline_s=deadline_s)
 
@@ -150,5 +152,3 @@ async def soon(truth: Callable[[], bool], within_s: float = 60.0) -> None:
     async with asyncio.timeout(within_s):
         while not truth():
             await asyncio.sleep(0.01)
-
-

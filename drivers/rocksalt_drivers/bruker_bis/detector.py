@@ -14,7 +14,7 @@ from rocksalt.devices import Armed, Detector, FileFound, GarbledReply, LinkLost,
 from rocksalt_drivers.bruker_bis import sfrm
 from rocksalt_drivers.bruker_bis.driver import BrukerBis
 from rocksalt_drivers.bruker_bis.messages import Message
-from rocksalt_drivers.bruker_bis.session import Ear
+from rocksalt_drivers.bruker_bis.session import ABORT, Ear
 
 FILE_WITHIN_S: Final = 10.0
 """Wire seconds, from the end of the queue to a whole file (areaDetector allows 10 s of clock skew)."""
@@ -89,9 +89,9 @@ class BisDetector(BrukerBis, Detector):
     async def _trigger(self, wire_s: float) -> None:
         """One Scan after the other, each until its file is whole. A file that never comes is a lost frame, no more."""
         each_s = (wire_s - 15.0) / self._count + 15.0
-        stops = self._stops
+        before = self._stopped()
         for number in range(self._count):
-            if self._stops != stops:
+            if self._stopped() != before:
                 raise Refused(self.name, f"the series was stopped after {number} of {self._count} frames")
             name = f"rs{self._series:06d}_{number:06d}.sfrm"
             try:
@@ -109,10 +109,9 @@ class BisDetector(BrukerBis, Detector):
                 {"Filename": f"{self._there}{separator}{name}", "ScanTime": self._exposure_s, "Rescan": 0},
                 moves=True,
             )
-            stops = self._stops
+            before = self._stopped()
             await self._ended(ear, name, wire_s)
-            if self._stops != stops:
-                raise Refused(self.name, f"{name} was stopped before it was whole")
+            self._go_on(before, name)
 
         def length(head: bytes) -> int:
             try:
@@ -120,10 +119,18 @@ class BisDetector(BrukerBis, Detector):
             except sfrm.BadFrame as error:
                 raise GarbledReply(self.name, f"{name}: {error}") from None
 
-        found: FileFound = await self.folder.whole(
-            name, head=sfrm.HEAD, length=length, most=sfrm.largest(self._shape), within_s=self._within_s
-        )
+        try:
+            found: FileFound = await self.folder.whole(
+                name, head=sfrm.HEAD, length=length, most=sfrm.largest(self._shape), within_s=self._within_s
+            )
+        except NotReached:
+            self._go_on(before, name)
+            raise
         return found
+
+    def _go_on(self, before: tuple[int, int], name: str) -> None:
+        if self._stopped() != before:
+            raise Refused(self.name, f"{name} was stopped before it was whole")
 
     async def _ended(self, ear: Ear, name: str, wire_s: float) -> None:
         """The queue has worked and is empty. areaDetector goes by this message; what proves a frame is its file."""
@@ -143,11 +150,15 @@ class BisDetector(BrukerBis, Detector):
         except LinkLost as error:
             raise LinkLost(self.name, f"{error} (its frames so far: {len(self.frames)})") from error
 
+    def _stopped(self) -> tuple[int, int]:
+        """Changes when this device is stopped, or everything is."""
+        return self._stops, self.session.aborts
+
     async def _disarm(self) -> None:
         """Nothing is left armed: each frame is a scan of its own."""
 
     async def _stop(self) -> None:
-        await self._say_now("HardAbort")
+        await self._say_now(ABORT)
 
     async def _make_safe(self) -> None:
         """Drop what is queued, and end with the frame that is being taken: closing shutters is the shutter's part."""

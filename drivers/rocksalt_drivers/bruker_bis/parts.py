@@ -9,6 +9,7 @@ from rocksalt.devices import ANYWHERE, Limits, RampTooFast, Refused, Settable
 from rocksalt_drivers.bruker_bis.detector import BisDetector
 from rocksalt_drivers.bruker_bis.driver import BrukerBis, says
 from rocksalt_drivers.bruker_bis.messages import Message
+from rocksalt_drivers.bruker_bis.session import ABORT
 from rocksalt_drivers.bruker_bis.shutter import BisShutter
 
 KELVIN_AT_0_C: Final = 273.15
@@ -58,7 +59,7 @@ class BisAxis(_Unhurried):
 
     async def _stop(self) -> None:
         """Only HardAbort stops a motion; it closes the shutters and empties the queue as well."""
-        await self._say_now("HardAbort")
+        await self._say_now(ABORT)
 
     async def _make_safe(self) -> None:
         await self._stop()
@@ -132,7 +133,7 @@ class BisGenerator(_Unhurried):
         def standing_by(message: Message) -> bool:
             return message.verb == "GENERATORSTATUS" and message.arguments.get("STANDBY", "").lower() == "yes"
 
-        await self._say_now("SetGeneratorStatus", {"StandBy": 1}, done=standing_by, or_else="HardAbort")
+        await self._say_now("SetGeneratorStatus", {"StandBy": 1}, done=standing_by, or_else=ABORT)
 
     async def _status(self) -> Message:
         return await self._say("GetGeneratorStatus", then=says("GENERATORSTATUS"))

@@ -19,6 +19,8 @@ DEADLINE_S: Final = 3.0  # wire seconds for one reply
 PATIENCE_S: Final = 0.5  # wire seconds in which a command that is not queued shows its effect
 KEPT: Final = 4096  # messages that an ear keeps until they are looked at
 PROGRAM: Final = {"Program": "Rocksalt", "Version": "1.0", "Date": "22-Nov-2026", "User": "rocksalt"}
+ABORT: Final = "HardAbort"
+STOPPED: Final = "instrument is stopped"  # the message at the end of a HardAbort
 ANSWERS: Final = ("YES", "NO", "MV", "SKIP")
 UNASKED: Final = ("SCAN_", "STILL_", "DARK_")  # each frame of a scan is announced by a _YES of its own
 
@@ -78,6 +80,7 @@ class BisSession:
     said      the last message of each verb since the connection was made
     garbled   the last thing heard that was no message
     master    whether we hold the mastership
+    aborts    how often everything was stopped, by whomever: what was queued then is gone
     """
 
     def __init__(self, wires: Wires, name: str, links: Sequence[Link], *, override: bool) -> None:
@@ -85,6 +88,7 @@ class BisSession:
         self.said: dict[str, Message] = {}
         self.garbled = ""
         self.master = False
+        self.aborts = self._own_aborts = 0
         self.ears: list[Ear] = []
         self._override = override
         self._users: set[str] = set()
@@ -99,6 +103,7 @@ class BisSession:
         self.said.clear()
         self.garbled = self._over = ""
         self.master = self._introduced = False
+        self._own_aborts = 0
         for ear in self.ears:
             ear.forget()
 
@@ -109,6 +114,11 @@ class BisSession:
             self.garbled = str(error)
             return
         self.said[message.verb] = message
+        if message.verb == "MESSAGE" and message.arguments.get("NOTE", "").lower().startswith(STOPPED):
+            if self._own_aborts:
+                self._own_aborts -= 1  # counted when it was said
+            else:
+                self.aborts += 1
         for ear in self.ears:
             ear.hear(message)
 
@@ -122,9 +132,7 @@ class BisSession:
     async def open(self, user: str) -> None:
         """Connect, unless another part has. Raises LinkLost."""
         self._users.add(user)
-        if self._over:
-            self.link.close()
-        await self.link.connect()
+        await self.link.connect(lambda: bool(self._over))
 
     async def close(self, user: str) -> None:
         """The last one gives the mastership back and closes the sockets."""
@@ -146,9 +154,13 @@ class BisSession:
                 return self.said[verb]
             if self._over:
                 raise LinkLost(self.name, self._over)
-            return await ear.until(
-                lambda message: message.verb == verb, within_s=self.link.deadline_s, what=f"{verb} from BIS"
-            )
+            try:
+                return await ear.until(
+                    lambda message: message.verb == verb, within_s=self.link.deadline_s, what=f"{verb} from BIS"
+                )
+            except LinkLost:
+                self._over = f"BIS never told its {verb}"
+                raise
 
     async def say(
         self,
@@ -230,6 +242,9 @@ class BisSession:
         return True
 
     async def _urge(self, verb: str, text: str) -> None:
+        if verb == ABORT:
+            self.aborts += 1
+            self._own_aborts += 1
         async with self.link.exchange(urgent=True, first=text) as line:
             reply = await self._answer(line, verb)
             if reply.verb.endswith("_MV"):

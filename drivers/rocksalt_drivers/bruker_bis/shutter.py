@@ -7,6 +7,7 @@ from typing import Any
 from rocksalt.devices import Enclosure, EnclosureStatus
 from rocksalt_drivers.bruker_bis.driver import BrukerBis, says
 from rocksalt_drivers.bruker_bis.messages import Message
+from rocksalt_drivers.bruker_bis.session import ABORT
 
 
 class BisShutter(BrukerBis, Enclosure):
@@ -51,4 +52,4 @@ class BisShutter(BrukerBis, Enclosure):
         def closed(message: Message) -> bool:
             return message.verb == "SAFETYSHUTTERSTATUS" and message.arguments.get("STATUS") == "0"
 
-        await self._say_now("SafetyShutter", {"Status": 0}, done=closed, or_else="HardAbort")
+        await self._say_now("SafetyShutter", {"Status": 0}, done=closed, or_else=ABORT)

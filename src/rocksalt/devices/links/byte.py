@@ -81,10 +81,13 @@ class ByteLink:
             raise LinkLost(self.device, f"no connection to {self.address} ({_why(error)})") from error
         self.connected = True
 
-    async def connect(self) -> None:
-        """Open, unless it is open, in turn with those who speak: for a line that several devices share."""
+    async def connect(self, stale: Callable[[], bool] = lambda: False) -> None:
+        """Open, unless it is open, clean and not stale; in turn with those who speak: for a line that devices share.
+
+        stale: asked once it is our turn; whether the connection is none any more, though it looks like one.
+        """
         async with self._turn.mine(urgent=False):
-            if not self.connected:
+            if not self.connected or self._dirty or stale():
                 await self.open()
 
     def close(self) -> None:
