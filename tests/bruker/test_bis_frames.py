@@ -1,4 +1,4 @@
-"""Frames on disk: what the simulator writes by the notes, fabio reads; what is late, cut or foreign is never a frame."""
+"""Frames on disk: what the simulator writes by the notes, fabio reads; what is late, cut or foreign is no frame."""
 
 from __future__ import annotations
 
@@ -49,7 +49,15 @@ def some_file() -> bytes:
 def test_the_header_is_laid_out_as_the_notes_say() -> None:
     data = some_file()
     lines = [data[at : at + 80].decode() for at in range(0, 87 * 80, 80)]
-    for number, name in {0: "FORMAT", 2: "HDRBLKS", 20: "NOVERFL", 40: "NROWS", 41: "NCOLS", 79: "NEXP", 86: "DARK"}.items():
+    for number, name in {
+        0: "FORMAT",
+        2: "HDRBLKS",
+        20: "NOVERFL",
+        40: "NROWS",
+        41: "NCOLS",
+        79: "NEXP",
+        86: "DARK",
+    }.items():
         assert lines[number].startswith(f"{name:<7}:"), number
     assert lines[2][8:].strip() == "15"
     assert data[15 * 512 - 2 : 15 * 512] == b"\x1a\x04"
@@ -78,7 +86,8 @@ def changed(name: str, value: str) -> bytes:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("NROWS", "4096"), ("NCOLS", "-8"), ("NROWS", "six"), ("FORMAT", "86"), ("HDRBLKS", "1000000"), ("HDRBLKS", "12"),
+        ("NROWS", "4096"), ("NCOLS", "-8"), ("NROWS", "six"), ("FORMAT", "86"), ("HDRBLKS", "1000000"),
+        ("HDRBLKS", "12"),
         ("NPIXELB", "8 1"), ("NPIXELB", "1"), ("NOVERFL", "0 99999999 0"), ("NOVERFL", "0 0 -1"), ("NOVERFL", ""),
         ("NCOUNTS", "7"), ("MAXIMUM", "7"), ("NEXP", "1 0 many 0 0"),
     ],

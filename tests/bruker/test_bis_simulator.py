@@ -101,7 +101,10 @@ async def test_a_drive_tells_that_it_moves_and_its_angles_when_it_has_ended_to_a
     await asyncio.sleep(1.5)
     assert watcher.heard("DRIVESTATUS")[-1] == "[DRIVESTATUS /MASK=0]"
     assert watcher.heard("ANGLESTATUS")[-1] == "[ANGLESTATUS /ANGLES=20.00000 0.00000 0.00000 10.00000]"
-    assert watcher.heard("INSTRUMENTQUEUE")[-2:] == ["[INSTRUMENTQUEUE /PROCESSING=1]", "[INSTRUMENTQUEUE /PROCESSING=0]"]
+    assert watcher.heard("INSTRUMENTQUEUE")[-2:] == [
+        "[INSTRUMENTQUEUE /PROCESSING=1]",
+        "[INSTRUMENTQUEUE /PROCESSING=0]",
+    ]
 
 
 @in_virtual_time
