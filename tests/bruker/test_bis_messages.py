@@ -77,6 +77,12 @@ def test_a_message_broken_by_a_line_end_takes_none_of_the_next_one_with_it() -> 
     assert parse(whole) == Message("DRIVESTATUS", {"MASK": "0"})
 
 
+def test_a_message_that_was_cut_short_takes_none_of_the_next_one_with_it_where_lines_end() -> None:
+    broken, whole = fed([b"[SHUTTERSTA", b"[DRIVESTATUS /MASK=0]\n"])
+    assert broken == b"[SHUTTERSTA"
+    assert parse(whole) == Message("DRIVESTATUS", {"MASK": "0"})
+
+
 def test_a_message_without_end_does_not_fill_the_memory() -> None:
     buffer = bytearray(b"[" + b"x" * (3 * LONGEST))
     assert len(cut(buffer) or b"") == LONGEST

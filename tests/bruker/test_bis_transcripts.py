@@ -32,6 +32,7 @@ HELLO = (
     b"",
 )
 PING = (b"[NoOperation /Echo=1]\n", b"[NOOPERATION_YES]", b"")  # without its line end, as real servers do
+WHERE = (b"[GetAxesPositions]\n", b"[GETAXESPOSITIONS_YES]\n", b"")  # where it was told already, and nothing changed
 LOCK = (b"[RestrictAccess /Lock=1]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=1]\n")
 UNLOCK = (b"[RestrictAccess /Lock=0]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=0]\n")
 LIMITS = (
@@ -88,7 +89,7 @@ async def test_an_axis_is_driven_and_has_arrived_when_its_angles_are_told() -> N
         b"[DRIVESTATUS /MASK=2]\n[INSTRUMENTQUEUE /PROCESSING=1]\n[DRIVESTATUS /MASK=0]\n"
         b"[ANGLESTATUS /ANGLES=30.0 42.5 0.0 54.74]\n[INSTRUMENTQUEUE /PROCESSING=0]\n",
     )
-    with bis([HELLO, PING, LIMITS, PING, LOCK, drive, PING, UNLOCK]) as wires:
+    with bis([HELLO, PING, LIMITS, WHERE, LOCK, drive, WHERE, UNLOCK]) as wires:
         omega = part(wires, "omega")
         await omega.connect()
         assert omega.identified == "Bruker Instrument Service 2.0.0.0 of 17-Oct-2004"
@@ -170,7 +171,7 @@ async def test_a_temperature_in_celsius_alone_is_told_and_set_in_celsius() -> No
 )
 @in_virtual_time
 async def test_a_refusal_is_told_in_words(answer: bytes, words: str) -> None:
-    exchanges = [HELLO, PING, LIMITS, PING, LOCK, (b"[Drive /Omega=1.000000]\n", answer, b"")]
+    exchanges = [HELLO, PING, LIMITS, WHERE, LOCK, (b"[Drive /Omega=1.000000]\n", answer, b"")]
     if answer != b"[DRIVE_MV]\n":
         exchanges.append(UNLOCK)
     with bis(exchanges) as wires:
@@ -184,7 +185,7 @@ async def test_a_refusal_is_told_in_words(answer: bytes, words: str) -> None:
 @in_virtual_time
 async def test_a_mastership_that_another_client_holds_is_named_before_anything_moves() -> None:
     no = (LOCK[0], b"[RESTRICTACCESS_NO]", b"")
-    with bis([HELLO, PING, LIMITS, PING, no]) as wires:
+    with bis([HELLO, PING, LIMITS, WHERE, no]) as wires:
         omega = part(wires, "omega")
         await omega.connect()
         with pytest.raises(Refused, match=r"^omega: another client of BIS holds the mastership: .* override = true"):

@@ -101,9 +101,11 @@ class BrukerBis(Device):
         async with self._in_its_name():
             await self.session.say_now(verb, arguments, done=done, or_else=or_else)
 
-    async def _said(self, verb: str) -> Message:
-        """What BIS said last under this verb, after a ping that shows that the connection lives."""
-        await self._say("NoOperation", {"Echo": 1})
+    async def _said(self, verb: str, *, ask: str) -> Message:
+        """What BIS said last under this verb. It tells by itself what changes; it is asked all the same, which shows
+        that the connection lives, and mends what was heard wrongly. In which order the answers come is not relied on.
+        """
+        await self._say(ask)
         async with self._in_its_name():
             return await self.session.first(verb)
 
@@ -113,6 +115,7 @@ class BrukerBis(Device):
         try:
             yield
         except BadMessage as error:
+            self.session.said.pop(error.verb, None)  # not to be stumbled over again
             raise GarbledReply(self.name, str(error)) from None
         except DeviceError as error:
             raise type(error)(self.name, str(error).removeprefix(f"{error.device}: ")) from error

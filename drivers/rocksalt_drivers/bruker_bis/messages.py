@@ -20,7 +20,11 @@ _BLANK: Final = b" \t\r\n\0"
 
 
 class BadMessage(ValueError):
-    """Bytes that the grammar does not allow, or an argument that is not what its name promises."""
+    """Bytes that the grammar does not allow, or an argument that is not what its name promises, and in which verb."""
+
+    def __init__(self, text: str, verb: str = "") -> None:
+        super().__init__(text)
+        self.verb = verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Message:
         """`count` finite numbers with blanks between. Raises BadMessage."""
         parts = self._text(name).split()
         if len(parts) != count:
-            raise BadMessage(f"{name} of {self.verb} is {self._text(name)!r}, where {count} numbers were expected")
+            text = f"{name} of {self.verb} is {self._text(name)!r}, where {count} numbers were expected"
+            raise BadMessage(text, self.verb)
         return tuple(_number(part, self, name) for part in parts)
 
     def flag(self, name: str) -> bool:
@@ -48,22 +53,24 @@ class Message:
             return True
         if text in ("0", "no", "off"):
             return False
-        raise BadMessage(f"{name} of {self.verb} is {text!r}, which is neither yes nor no")
+        raise BadMessage(f"{name} of {self.verb} is {text!r}, which is neither yes nor no", self.verb)
 
     def _text(self, name: str) -> str:
         if name not in self.arguments:
-            raise BadMessage(f"{self.verb} came without {name}")
+            raise BadMessage(f"{self.verb} came without {name}", self.verb)
         return self.arguments[name]
 
 
 def cut(buffer: bytearray) -> bytes | None:
     """Take one message off the front; None while its end has not come. What is no message comes out as it is, so that
-    `parse` can refuse it: bytes before a bracket, a message broken by a line end, one of more than LONGEST bytes."""
+    `parse` can refuse it: bytes before a bracket, a message broken by a line end, one of more than LONGEST bytes.
+    A message that was cut short takes none of the next one with it, where that one ends its line."""
     del buffer[: len(buffer) - len(buffer.lstrip(_BLANK))]
     depth = 0
     for at, byte in enumerate(buffer[:LONGEST]):
         if byte in b"\r\n":
-            return _take(buffer, at)
+            inner = buffer.find(b"[", 1, at)
+            return _take(buffer, inner if depth and inner > 0 else at)
         if byte == ord("["):
             if depth == 0 and at > 0:
                 return _take(buffer, at)
@@ -114,5 +121,5 @@ def encode(verb: str, arguments: Mapping[str, str | float | int] | None = None) 
 
 def _number(text: str, message: Message, name: str) -> float:
     if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
-        raise BadMessage(f"{name} of {message.verb} is {text!r}, which is no number")
+        raise BadMessage(f"{name} of {message.verb} is {text!r}, which is no number", message.verb)
     return value

@@ -50,7 +50,7 @@ class BisAxis(_Unhurried):
 
     async def _read(self) -> float:
         verb, argument, place, count = AXES[self.part]
-        status = await self._said(verb)
+        status = await self._said(verb, ask="GetAxesPositions")
         async with self._in_its_name():
             return status.numbers(argument, count)[place]
 
@@ -136,7 +136,10 @@ class BisGenerator(_Unhurried):
         await self._say_now("SetGeneratorStatus", {"StandBy": 1}, done=standing_by, or_else=ABORT)
 
     async def _status(self) -> Message:
-        return await self._say("GetGeneratorStatus", then=says("GENERATORSTATUS"))
+        status = await self._say("GetGeneratorStatus", then=says("GENERATORSTATUS"))
+        async with self._in_its_name():
+            status.number("KV"), status.number("MA"), status.flag("STANDBY")  # one that lacks any of them was cut
+        return status
 
     def _wanted(self, status: Message) -> tuple[float, float]:
         kv, ma = (

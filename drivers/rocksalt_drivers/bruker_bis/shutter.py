@@ -22,8 +22,9 @@ class BisShutter(BrukerBis, Enclosure):
 
     async def _status(self) -> EnclosureStatus:
         instrument = await self._say("GetInstrumentStatus", then=says("INSTRUMENTSTATUS"))
+        shutter = await self._said("SAFETYSHUTTERSTATUS", ask="GetShutterAttenuatorStatus")
         async with self._in_its_name():
-            safety = (await self.session.first("SAFETYSHUTTERSTATUS")).flag("STATUS")
+            safety = shutter.flag("STATUS")
             fast = (await self.session.first("SHUTTERSTATUS")).flag("STATUS")
             door_closed = instrument.flag("DOORLOCK")
             service = "SERVICEKEY" in instrument.arguments and instrument.flag("SERVICEKEY")
