@@ -163,6 +163,20 @@ async def test_light_falls_only_while_the_safety_shutter_is_open_and_a_frame_is_
     assert asked[-2:] == [True, False]
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+@in_virtual_time
+async def test_an_attenuator_that_was_left_elsewhere_is_put_where_the_station_says(
+    wanted: bool, tmp_path: Path
+) -> None:
+    world = World(frames_dir=str(tmp_path), attenuator_in=not wanted)
+    detector = await detector_in(world, tmp_path, attenuator=wanted)
+    assert len(await detector.expose(1.0, 1)) == 1
+    assert world.bis.attenuator == wanted
+    world.wires.forget()
+    await detector.expose(1.0, 1)
+    assert not any("Attenuator" in text for text in world.wires.said)
+
+
 @in_virtual_time
 async def test_a_series_never_takes_an_old_file_for_a_new_frame(tmp_path: Path) -> None:
     (tmp_path / "RS000007_000000.SFRM").write_bytes(some_file())

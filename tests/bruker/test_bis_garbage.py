@@ -80,7 +80,14 @@ async def test_a_spoiled_conversation_raises_by_name_and_heals_to_the_truth(seed
     await soon(lambda: not world.bis.busy)
     assert (await omega.read()).value == world.bis._at["OMEGA"]
     assert (await kv.read()).value == world.bis.kv
-    await omega.set(5.0)
+    try:
+        await omega.set(5.0)
+    except DeviceError:  # a status that is told at the greeting alone may be the one that was spoiled
+        for part in parts:
+            await part.close()
+        for part in parts:
+            await part.connect()
+        await omega.set(5.0)
     await shutter.open_shutter()
     await shutter.make_safe()
     assert not world.bis.safety_open

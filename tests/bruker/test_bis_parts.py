@@ -330,6 +330,23 @@ async def test_a_drive_that_never_ends_is_not_reached() -> None:
     assert world.bis._worker is None
 
 
+@pytest.mark.parametrize(("mode", "word"), [(1, "manual"), (2, "optical")])
+@in_virtual_time
+async def test_an_instrument_left_in_another_mode_is_not_driven(mode: int, word: str) -> None:
+    omega, world = await connected("omega", mode=mode)
+    with pytest.raises(Refused, match=rf"^omega: the instrument is in {word} mode: switch it back to normal"):
+        await omega.set(1.0)
+    assert not any("Drive" in text for text in world.wires.said)
+
+
+@in_virtual_time
+async def test_a_refusal_comes_with_what_the_instrument_complained_of() -> None:
+    omega, _ = await connected("omega")
+    omega.own_limits = omega.settings.limits  # a driver that was not told
+    with pytest.raises(Refused, match="its last complaint: OMEGA 500 is outside -180 to 180"):
+        await omega.set(500.0)
+
+
 # the link
 
 

@@ -164,7 +164,7 @@ async def test_a_temperature_in_celsius_alone_is_told_and_set_in_celsius() -> No
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"[DRIVE_NO]", r"omega: \[Drive /Omega=1.000000\]: BIS does not know the verb, or misses an argument"),
+        (b"[DRIVE_NO]", r"omega: \[Drive /Omega=1.000000\]: BIS does not know the verb, misses an argument"),
         (b"[DRIVE_MV]\n", r"omega: .*another client of BIS took the mastership"),
         (b"[DRIVE_SKIP]", r"omega: .*BIS skipped it"),
     ],

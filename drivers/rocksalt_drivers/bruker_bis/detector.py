@@ -34,7 +34,7 @@ class FrameFile:
 
 class BisDetector(BrukerBis, Detector):
     """Options: `frames_dir` (the folder as this computer sees it), `frames_dir_on_bis` (the same, as BIS sees it),
-    `file_within_s`. The station file's `shape` is needed.
+    `file_within_s`, `attenuator` (false: out of the beam). The station file's `shape` is needed.
 
     frames   the files of the last series, whole; lost: the numbers of those that never came, with why
     """
@@ -54,6 +54,7 @@ class BisDetector(BrukerBis, Detector):
             )
         self._shape = self.settings.shape
         self._there = str(options.get("frames_dir_on_bis", options["frames_dir"])).rstrip("/\\")
+        self._attenuated = bool(options.get("attenuator", False))
         self._within_s = float(options.get("file_within_s", FILE_WITHIN_S))
 
     def _wire(self, wires: Any) -> None:
@@ -77,7 +78,14 @@ class BisDetector(BrukerBis, Detector):
         return self.frames
 
     async def _arm(self, exposure_s: float, count: int) -> Armed:
-        """A series number that no file in the folder has: an old file is then never taken for a new frame."""
+        """A series number that no file in the folder has: an old file is then never taken for a new frame.
+
+        The attenuator may have been left in the beam, or out of it: it goes where the station file says."""
+        await self._must_be_normal()
+        attenuator = self.session.said.get("ATTENSTATUS")
+        async with self._in_its_name():
+            if attenuator is not None and attenuator.flag("STATUS") != self._attenuated:
+                await self._say("Attenuator", {"Status": int(self._attenuated)}, moves=True)
         taken = [int(found[1]) for name in await self.folder.names() if (found := _OURS.fullmatch(name))]
         self._series = max([self._series, *taken]) + 1
         if self._series > 999_999:

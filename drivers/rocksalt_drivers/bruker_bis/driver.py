@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from rocksalt.devices import Device, DeviceError, GarbledReply, LinkLost, Settings, Wires
+from rocksalt.devices import Device, DeviceError, GarbledReply, LinkLost, Refused, Settings, Wires
 from rocksalt_drivers.bruker_bis.messages import BadMessage, Message
 from rocksalt_drivers.bruker_bis.session import Arguments, BisSession
 
@@ -108,6 +108,15 @@ class BrukerBis(Device):
         await self._say(ask)
         async with self._in_its_name():
             return await self.session.first(verb)
+
+    async def _must_be_normal(self) -> None:
+        """Somebody may have left the instrument in manual or optical mode; only a person takes it out of that again."""
+        async with self._in_its_name():
+            if (status := self.session.said.get("MANUALSTATUS")) is not None and (mode := status.number("MODE")):
+                mode_name = {1: "manual", 2: "optical"}.get(int(mode), "unknown")
+                raise Refused(
+                    self.name, f"the instrument is in {mode_name} mode: switch it back to normal at its panel"
+                )
 
     @asynccontextmanager
     async def _in_its_name(self) -> AsyncIterator[None]:

@@ -55,6 +55,7 @@ class BisAxis(_Unhurried):
             return status.numbers(argument, count)[place]
 
     async def _set(self, target: float) -> None:
+        await self._must_be_normal()
         await self._say("Drive", {self.part.capitalize(): float(target)}, moves=True)
 
     async def _stop(self) -> None:

@@ -21,6 +21,7 @@ KEPT: Final = 4096  # messages that an ear keeps until they are looked at
 PROGRAM: Final = {"Program": "Rocksalt", "Version": "1.0", "Date": "22-Nov-2026", "User": "rocksalt"}
 ABORT: Final = "HardAbort"
 STOPPED: Final = "instrument is stopped"  # the message at the end of a HardAbort
+COMPLAINTS: Final = ("warning", "error", "critical", "fatal")
 ANSWERS: Final = ("YES", "NO", "MV", "SKIP")
 UNASKED: Final = ("SCAN_", "STILL_", "DARK_")  # each frame of a scan is announced by a _YES of its own
 
@@ -303,10 +304,20 @@ class BisSession:
                 self.name, f"no answer to {verb} within {self.link.deadline_s:g} s ({self.link.address})"
             ) from None
 
+    def _complaint(self) -> str:
+        said = self.said.get("MESSAGE")
+        if said is None or said.arguments.get("LEVEL", "").lower() not in COMPLAINTS:
+            return ""
+        return f"; its last complaint: {said.arguments.get('NOTE', '')[:200]}"
+
     def _believe(self, reply: Message, text: str) -> None:
         match reply.verb.rpartition("_")[2]:
             case "NO":
-                raise Refused(self.name, f"{text}: BIS does not know the verb, or misses an argument ({reply.verb})")
+                raise Refused(
+                    self.name,
+                    f"{text}: BIS does not know the verb, misses an argument or does not like one ({reply.verb})"
+                    f"{self._complaint()}",
+                )
             case "SKIP":
                 raise Refused(self.name, f"{text}: BIS skipped it ({reply.verb})")
             case "MV":

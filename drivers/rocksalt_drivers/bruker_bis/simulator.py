@@ -32,7 +32,8 @@ class _No(Exception):
 
 class BisSimulator:
     """Options: frames_dir, file_case ("upper", "lower", "kept"), baseline (64; -1 none), omit_lf (0.3: share of the
-    replies without line end), seed, version, temperature_c_only, results_on ("status", "command"), standby.
+    replies without line end), seed, version, temperature_c_only, results_on ("status", "command"), standby,
+    attenuator_in, mode (0 normal, 1 manual, 2 optical).
 
     Faults: refuse ([verbs]), lose_replies ([numbers of commands, from 1]), stuck_drive, late_file_s, no_file and
     truncate ([numbers of frames, from 0]); attributes mute_status, service_key. Times are experiment seconds.
@@ -49,6 +50,8 @@ class BisSimulator:
         self.master: Client | None = None
         self.mute_status = False
         self.service_key = False
+        self.attenuator = bool(options.get("attenuator_in", False))
+        self.mode = int(options.get("mode", 0))
         self.heard = 0
         self.frames = 0
         self._chance = Chance(int(options.get("seed", 0))).stream("bruker_bis.line_ends")
@@ -213,6 +216,10 @@ class BisSimulator:
         is_open = _bit(arguments["STATUS"])
         self._enqueue(lambda: self._set_shutters(is_open, self.fast_open and is_open))
 
+    def _do_attenuator(self, client: Client, arguments: dict[str, str]) -> None:
+        is_in = _bit(arguments["STATUS"])
+        self._enqueue(lambda: self._attenuate(is_in))
+
     def _do_setgeneratorstatus(self, client: Client, arguments: dict[str, str]) -> None:
         if arguments.get("STANDBY") == "1":
             self._enqueue(self._stand_by)
@@ -330,6 +337,10 @@ class BisSimulator:
         self.broadcast(*self._shutters())
         self._look()
 
+    async def _attenuate(self, is_in: bool) -> None:
+        self.attenuator = is_in
+        self.broadcast(self._attenuator())
+
     async def _stand_by(self) -> None:
         self.standby = True
         self.kv, self.ma = self.kv_wanted, self.ma_wanted = KV[0], MA[0]
@@ -440,8 +451,8 @@ class BisSimulator:
     def _all_status(self) -> list[str]:
         return [
             self._instrument(), f"[INSTRUMENTQUEUE /PROCESSING={int(self.busy)}]", self._lock(), self._generator(),
-            self._detector(), self._names(), *self._positions(), *self._shutters(), "[ATTENSTATUS /STATUS=0]",
-            "[MANUALSTATUS /MODE=0]", self._temperature(),
+            self._detector(), self._names(), *self._positions(), *self._shutters(), self._attenuator(),
+            f"[MANUALSTATUS /MODE={self.mode}]", self._temperature(),
         ]  # fmt: skip
 
     def _instrument(self) -> str:
@@ -451,6 +462,9 @@ class BisSimulator:
             f"[INSTRUMENTSTATUS SERVICEKEY={int(self.service_key)} /DOORLOCK={door} /DRIVELOCK={moving} "
             f"/XRAYSON={int(not self.standby)} /BUSY={int(self.busy)}]"
         )
+
+    def _attenuator(self) -> str:
+        return f"[ATTENSTATUS /STATUS={int(self.attenuator)}]"
 
     def _lock(self) -> str:
         return f"[RESTRICTACCESSSTATUS /LOCKED={int(self.master is not None)}]"
