@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ class Wires(SharedThings):
 
     @property
     def said(self) -> list[str]:
-        return [data.decode().strip() for data in self.lines[0].sent]
+        """What was written on the command socket, without the numbers that commands are told apart by."""
+        return [re.sub(r" /CID=\d+\]$", "]", data.decode().strip()) for data in self.lines[0].sent]
 
     def forget(self) -> None:
         self.lines[0].sent.clear()

@@ -36,7 +36,7 @@ WHERE = (b"[GetAxesPositions]\n", b"[GETAXESPOSITIONS_YES]\n", b"")  # where it 
 LOCK = (b"[RestrictAccess /Lock=1]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=1]\n")
 UNLOCK = (b"[RestrictAccess /Lock=0]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=0]\n")
 LIMITS = (
-    b"[GetAxesLimits]\n",
+    b"[GetAxesLimits /CID=1]\n",
     b"[GETAXESLIMITS_YES]",
     b"[AXESLIMITS /2THETALOW=-20.0 /2THETAHIGH=110.0 /OMEGALOW=-30.0 /OMEGAHIGH=90.0 /OMEGA2THETALOW=-10.0]\n",
 )
@@ -113,20 +113,22 @@ async def test_the_result_of_a_question_may_come_on_the_command_socket_too() -> 
 @in_virtual_time
 async def test_the_generator_is_told_both_numbers_and_ramps_by_itself() -> None:
     limits = (
-        b"[GetGeneratorLimits]\n", b"[GETGENERATORLIMITS_YES]\n",
+        b"[GetGeneratorLimits /CID=1]\n", b"[GETGENERATORLIMITS_YES]\n",
         b"[GENERATORLIMITS /MAXPOWERW=2200.0 /MINKV=20.0 /MAXKV=50.0 /MINMA=5.0 /MAXMA=50.0]\n",
     )  # fmt: skip
 
-    def status(kv: float) -> Exchange:
+    def status(kv: float, cid: int) -> Exchange:
         told = f"[GENERATORSTATUS /KV={kv} /MA=5.0 /STANDBY=No]\n".encode()
-        return (b"[GetGeneratorStatus]\n", b"[GETGENERATORSTATUS_YES]", told)
+        return (f"[GetGeneratorStatus /CID={cid}]\n".encode(), b"[GETGENERATORSTATUS_YES]", told)
 
     ramp = (
         b"[SetGeneratorStatus /kV=40.000000 /mA=5.000000]\n", b"[SETGENERATORSTATUS_YES]",
         b"[GENERATORSTATUS /KV=20.0 /MA=5.0 /KVtarget=40.0 /MAtarget=5.0 /STANDBY=No]\n"
         b"[GENERATORSTATUS /KV=30.0 /MA=5.0 /STANDBY=No]\n[SETGENERATORSTATUS /DONE=1 /KV=40.0 /MA=5.0]\n",
     )  # fmt: skip
-    with bis([HELLO, PING, limits, status(20), status(20), LOCK, ramp, status(30), status(40), UNLOCK]) as wires:
+    with bis(
+        [HELLO, PING, limits, status(20, 2), status(20, 3), LOCK, ramp, status(30, 4), status(40, 5), UNLOCK]
+    ) as wires:
         kv = part(wires, "kv")
         await kv.connect()
         await kv.set(40.0)
@@ -134,9 +136,26 @@ async def test_the_generator_is_told_both_numbers_and_ramps_by_itself() -> None:
 
 
 @in_virtual_time
+async def test_where_results_say_what_caused_them_an_older_one_that_comes_late_is_not_taken() -> None:
+    limits = (
+        b"[GetGeneratorLimits /CID=1]\n", b"[GETGENERATORLIMITS_YES]\n",
+        b"[GENERATORLIMITS /MAXPOWERW=2200.0 /MINKV=20.0 /MAXKV=50.0 /MINMA=5.0 /MAXMA=50.0 /CID=1]\n",
+    )  # fmt: skip
+    status = (
+        b"[GetGeneratorStatus /CID=2]\n", b"[GETGENERATORSTATUS_YES]\n",
+        b"[GENERATORSTATUS /KV=20.0 /MA=5.0 /STANDBY=No]\n[GENERATORSTATUS /KV=45.0 /MA=5.0 /STANDBY=No /CID=2]\n",
+    )  # fmt: skip
+    with bis([HELLO, PING, limits, status]) as wires:
+        kv = part(wires, "kv")
+        await kv.connect()
+        assert (await kv.read()).value == 45.0
+        await kv.close()
+
+
+@in_virtual_time
 async def test_the_safe_state_of_the_shutters_is_one_message_that_closes_them_all() -> None:
     close = (
-        b"[SafetyShutter /Status=0]\n", b"[SAFETYSHUTTER_YES]",
+        b"[SafetyShutter /Status=0 /CID=1]\n", b"[SAFETYSHUTTER_YES]",
         b"[SAFETYSHUTTERSTATUS /STATUS=0]\n[SHUTTERSTATUS /STATUS=0]\n",
     )  # fmt: skip
     with bis([HELLO, PING, close]) as wires:
@@ -148,12 +167,14 @@ async def test_the_safe_state_of_the_shutters_is_one_message_that_closes_them_al
 
 @in_virtual_time
 async def test_a_temperature_in_celsius_alone_is_told_and_set_in_celsius() -> None:
-    def status(celsius: float) -> Exchange:
+    def status(celsius: float, cid: int) -> Exchange:
         told = f"[SAMPLETEMPERATURESTATUS /TEMPC={celsius} /SETTEMPC=21.85 /RAMPTRATEDPM=0.0]\n".encode()
-        return (b"[GetSampleTemperatureStatus]\n", b"[GETSAMPLETEMPERATURESTATUS_YES]", told)
+        return (f"[GetSampleTemperatureStatus /CID={cid}]\n".encode(), b"[GETSAMPLETEMPERATURESTATUS_YES]", told)
 
     wish = (b"[SetSampleTemperature /TEMPC=36.850000]\n", b"[SETSAMPLETEMPERATURE_YES]", b"")
-    with bis([HELLO, PING, status(21.85), status(21.85), LOCK, wish, status(36.9), status(36.9), UNLOCK]) as wires:
+    with bis(
+        [HELLO, PING, status(21.85, 1), status(21.85, 2), LOCK, wish, status(36.9, 3), status(36.9, 4), UNLOCK]
+    ) as wires:
         temperature = part(wires, "temperature")
         await temperature.connect()
         await temperature.set(310.0)
@@ -196,7 +217,7 @@ async def test_a_mastership_that_another_client_holds_is_named_before_anything_m
 @in_virtual_time
 async def test_a_stop_takes_the_mastership_from_whoever_has_it() -> None:
     take = (b"[RestrictAccess /Lock=1 /Override=1]\n", b"[RESTRICTACCESS_YES]", b"[RESTRICTACCESSSTATUS /LOCKED=1]\n")
-    stop = b"[HardAbort]\n"
+    stop = b"[HardAbort /CID=2]\n"
     note = b"[MESSAGE /NOTE=Instrument is stopped. /LEVEL=Info]\n"
     exchanges = [HELLO, PING, LIMITS, (stop, b"[HARDABORT_MV]", b""), take, (stop, b"[HARDABORT_YES]\n", note), UNLOCK]
     with bis(exchanges) as wires:

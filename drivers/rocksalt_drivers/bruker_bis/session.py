@@ -95,6 +95,8 @@ class BisSession:
         self._users: set[str] = set()
         self._introduced = False
         self._over = ""
+        self._cid = 0
+        self._echoes = False  # whether this BIS says in a result which command caused it
         self.link: ByteLink = wires.joined(name, links, cut=cut, listener=self, deadline_s=DEADLINE_S)
         self.link.stops_twice = True
 
@@ -115,6 +117,7 @@ class BisSession:
             self.garbled = str(error)
             return
         self.said[message.verb] = message
+        self._echoes = self._echoes or "CID" in message.arguments
         if message.verb == "MESSAGE" and message.arguments.get("NOTE", "").lower().startswith(STOPPED):
             if self._own_aborts:
                 self._own_aborts -= 1  # counted when it was said
@@ -179,7 +182,7 @@ class BisSession:
         """
         if self._over:
             raise LinkLost(self.name, self._over)
-        text = encode(verb, arguments)
+        text, cid = self._marked(verb, arguments) if then is not None else (encode(verb, arguments), 0)
         with Ear(self) as ear:
             async with self.link.exchange() as line:
                 await self._introduce(line)
@@ -190,8 +193,13 @@ class BisSession:
                 self._believe(reply, text)
             if then is None:
                 return reply
+            wanted = then
             try:
-                return await ear.until(then, within_s=self.link.deadline_s, what=f"result of {text}")
+                return await ear.until(
+                    lambda message: wanted(message) and self._of(message, cid),
+                    within_s=self.link.deadline_s,
+                    what=f"result of {text}",
+                )
             except LinkLost:
                 self._over = f"{text} was accepted, and its result never came"  # a socket is half dead
                 raise
@@ -212,20 +220,35 @@ class BisSession:
 
         Raises Refused, LinkLost, GarbledReply; NotReached when BIS takes it and nothing shows that it was done.
         """
-        text = encode(verb, arguments)
+        text, cid = self._marked(verb, arguments)
+
+        def shows(message: Message) -> bool:
+            return done is not None and done(message) and self._of(message, cid)
+
         with Ear(self) as ear:
             await self._urge(verb, text)
             if done is None or (self.idle and any(done(message) for message in self.said.values())):
                 return
             within_s = PATIENCE_S if or_else else self.link.deadline_s
-            if await self._shown(ear, done, within_s):
+            if await self._shown(ear, shows, within_s):
                 return
             if or_else:
                 await self._urge(or_else, encode(or_else))
                 await self._urge(verb, text)
-                if await self._shown(ear, done, self.link.deadline_s):
+                if await self._shown(ear, shows, self.link.deadline_s):
                     return
         raise NotReached(self.name, f"{text} was accepted, and BIS does not say that it was done")
+
+    def _marked(self, verb: str, arguments: Arguments | None) -> tuple[str, int]:
+        """The message with a number that what it causes carries, and the number."""
+        self._cid += 1
+        return encode(verb, {**(arguments or {}), "CID": self._cid}), self._cid
+
+    def _of(self, message: Message, cid: int) -> bool:
+        """Whether this command may have caused the message: on a slow line one that is older may come after it."""
+        if "CID" in message.arguments:
+            return message.arguments["CID"] == str(cid)
+        return not self._echoes
 
     @property
     def idle(self) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,8 @@ LIMITS = {"2THETA": (-30.0, 120.0), "OMEGA": (-180.0, 180.0), "PHI": (-360.0, 36
           "X": (-10.0, 10.0), "Y": (-10.0, 10.0), "Z": (-5.0, 5.0), "DISTANCE": (4.0, 30.0)}  # fmt: skip
 SPEEDS = {axis: 10.0 if axis in AXES[:4] else 1.0 for axis in AXES}  # units a second
 KV, MA, MOST_W = (20.0, 50.0), (5.0, 50.0), 2200.0
+CAUSE: ContextVar[str] = ContextVar("bis_cid", default="")
+"""The number that a command came with: what it causes carries it."""
 RAMP_PER_S = 2.0  # kV and mA a second
 KELVIN = 273.15
 
@@ -33,7 +36,7 @@ class _No(Exception):
 class BisSimulator:
     """Options: frames_dir, file_case ("upper", "lower", "kept"), baseline (64; -1 none), omit_lf (0.3: share of the
     replies without line end), seed, version, temperature_c_only, results_on ("status", "command"), standby,
-    attenuator_in, mode (0 normal, 1 manual, 2 optical).
+    attenuator_in, mode (0 normal, 1 manual, 2 optical), echo_cid (True).
 
     Faults: refuse ([verbs]), lose_replies ([numbers of commands, from 1]), stuck_drive, late_file_s, no_file and
     truncate ([numbers of frames, from 0]); attributes mute_status, service_key. Times are experiment seconds.
@@ -64,7 +67,7 @@ class BisSimulator:
         self.kv_wanted, self.ma_wanted = self.kv, self.ma
         self.set_k, self.per_min = 295.0, 0.0
         self.safety_open = self.fast_open = False
-        self.queue: deque[Callable[[], Awaitable[None]]] = deque()
+        self.queue: deque[tuple[str, Callable[[], Awaitable[None]]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -90,9 +93,13 @@ class BisSimulator:
             self._send_status(client, text)
 
     def broadcast(self, *texts: str) -> None:
-        for text in texts:
+        for text in map(self._caused, texts):
             for client in list(self.clients):
                 self._send_status(client, text)
+
+    def _caused(self, text: str) -> str:
+        cid = CAUSE.get() if self.options.get("echo_cid", True) else ""
+        return f"{text[:-1]} /CID={cid}]" if cid else text
 
     def _send_status(self, client: Client, text: str) -> None:
         if client.status is not None and not self.mute_status:
@@ -104,6 +111,7 @@ class BisSimulator:
         self._look()
         self.heard += 1
         verb, arguments = taken_apart(text)
+        cause = CAUSE.set(arguments.pop("CID", ""))
         try:
             if verb in self.options.get("refuse", ()):
                 raise _No
@@ -118,6 +126,8 @@ class BisSimulator:
         except (_No, KeyError, ValueError) as why:
             self.last_error = f"{verb}: {why}"
             reply = f"{verb}_NO"
+        finally:
+            CAUSE.reset(cause)
         if self.heard not in self.options.get("lose_replies", ()):
             client.answer(f"[{reply}]".encode("ascii", "replace") + self.line_end())
 
@@ -129,7 +139,7 @@ class BisSimulator:
     def _result(self, client: Client, *texts: str) -> None:
         if self.options.get("results_on", "status") == "command":
             for text in texts:
-                client.answer(text.encode() + self.line_end())
+                client.answer(self._caused(text).encode() + self.line_end())
         else:
             self.broadcast(*texts)
 
@@ -289,7 +299,7 @@ class BisSimulator:
     # the queue
 
     def _enqueue(self, job: Callable[[], Awaitable[None]]) -> None:
-        self.queue.append(job)
+        self.queue.append((CAUSE.get(), job))
         self._start()
 
     def _start(self) -> None:
@@ -299,9 +309,13 @@ class BisSimulator:
 
     async def _work(self) -> None:
         self.busy = True
+        CAUSE.set("")  # the queue is nobody's own
         self.broadcast("[INSTRUMENTQUEUE /PROCESSING=1]", self._instrument())
         while self.queue and not self.paused:
-            await self.queue.popleft()()
+            cid, job = self.queue.popleft()
+            CAUSE.set(cid)
+            await job()
+        CAUSE.set("")
         self._worker, self.busy = None, False
         self.broadcast("[INSTRUMENTQUEUE /PROCESSING=0]", self._instrument())
 
