@@ -488,11 +488,15 @@ async def test_a_late_result_is_never_taken_for_the_next_ones_with_a_stop_in_bet
     delays_s = [0.0] * 100 + [0.5, 2.9, 3.1, 6.0]
     world.wires = Wires(world.bis.sockets, lambda number, peer: Late(peer, lambda: float(chance.choice(delays_s))))
     kv, shutter = world.part("kv"), world.part("shutter")
+
+    async def interfere() -> None:
+        await asyncio.sleep(float(chance.choice([0.0, 0.01, 1.0, 4.0])))
+        await (shutter.make_safe() if shutter.state == "connected" else shutter.connect())
+
     read = 0
     for number in range(60):
         world.bis.kv = world.bis.kv_wanted = 20.0 + number / 10
-        connected = shutter.state == "connected"
-        other = asyncio.ensure_future(shutter.make_safe() if connected else shutter.connect())
+        other = asyncio.ensure_future(interfere())
         try:
             if kv.state == "disconnected":
                 await kv.connect()
