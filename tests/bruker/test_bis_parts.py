@@ -261,6 +261,26 @@ async def test_a_closed_shutter_is_made_safe_with_one_message_and_no_abort() -> 
 
 
 @in_virtual_time
+async def test_closed_is_not_believed_of_a_shutter_whose_opening_was_just_accepted(tmp_path: Path) -> None:
+    """The status socket is behind: BIS has said closed and idle, and has taken an opening and a long scan since."""
+    slow = False
+    world = World(frames_dir=str(tmp_path))
+    world.wires = Wires(
+        world.bis.sockets, lambda number, peer: Late(peer, lambda: 0.3 if slow and number == 2 else 0.0)
+    )
+    shutter = world.part("shutter")
+    await shutter.connect()
+    await asyncio.sleep(1.0)
+    slow = True
+    await shutter.session.say("SafetyShutter", {"Status": 1}, moves=True)
+    await shutter.session.say("Scan", {"Filename": "a.sfrm", "ScanTime": 600.0}, moves=True)
+    await shutter.make_safe()
+    assert "[HardAbort]" in world.wires.said
+    assert not world.bis.safety_open
+    assert world.bis._worker is None
+
+
+@in_virtual_time
 async def test_the_shutter_opens_closes_and_obeys_the_door() -> None:
     shutter, world = await connected("shutter")
     assert isinstance(shutter, Enclosure)

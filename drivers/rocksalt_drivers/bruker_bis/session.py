@@ -96,6 +96,7 @@ class BisSession:
         self._introduced = False
         self._over = ""
         self._cid = 0
+        self._asked = False  # whether something was queued of which the queue has not told yet
         self._echoes = False  # whether this BIS says in a result which command caused it
         self.link: ByteLink = wires.joined(name, links, cut=cut, listener=self, deadline_s=DEADLINE_S)
         self.link.stops_twice = True
@@ -107,6 +108,7 @@ class BisSession:
         self.garbled = self._over = ""
         self.master = self._introduced = False
         self._own_aborts = 0
+        self._asked = False
         for ear in self.ears:
             ear.forget()
 
@@ -117,6 +119,7 @@ class BisSession:
             self.garbled = str(error)
             return
         self.said[message.verb] = message
+        self._asked = self._asked and message.verb != "INSTRUMENTQUEUE"
         self._echoes = self._echoes or "CID" in message.arguments
         if message.verb == "MESSAGE" and message.arguments.get("NOTE", "").lower().startswith(STOPPED):
             if self._own_aborts:
@@ -188,6 +191,7 @@ class BisSession:
                 await self._introduce(line)
                 if moves:
                     await self._become_master(line)
+                    self._asked = True
                 await line.send(text)
                 reply = await self._answer(line, verb)
                 self._believe(reply, text)
@@ -225,9 +229,10 @@ class BisSession:
         def shows(message: Message) -> bool:
             return done is not None and done(message) and self._of(message, cid)
 
+        asked = self._asked
         with Ear(self) as ear:
             await self._urge(verb, text)
-            if done is None or (self.idle and any(done(message) for message in self.said.values())):
+            if done is None or (self.idle and not asked and any(done(message) for message in self.said.values())):
                 return
             within_s = PATIENCE_S if or_else else self.link.deadline_s
             if await self._shown(ear, shows, within_s):

@@ -15,25 +15,23 @@ from typing import Any, ClassVar
 
 from rocksalt.time import Chance, Clock
 from rocksalt_drivers.bruker_bis.simulator_frames import sfrm
+from rocksalt_drivers.bruker_bis.simulator_status import AXES, KELVIN, KV, MA, MOST_W, Diffractometer
 from rocksalt_drivers.bruker_bis.simulator_wire import Client, Socket, taken_apart
 
-AXES = ("2THETA", "OMEGA", "PHI", "CHI", "X", "Y", "Z", "DISTANCE")
 BITS = {"2THETA": 0, "OMEGA": 1, "PHI": 2, "CHI": 3, "X": 4, "Y": 5, "Z": 6, "DISTANCE": 8}
 LIMITS = {"2THETA": (-30.0, 120.0), "OMEGA": (-180.0, 180.0), "PHI": (-360.0, 360.0), "CHI": (-10.0, 100.0),
           "X": (-10.0, 10.0), "Y": (-10.0, 10.0), "Z": (-5.0, 5.0), "DISTANCE": (4.0, 30.0)}  # fmt: skip
 SPEEDS = {axis: 10.0 if axis in AXES[:4] else 1.0 for axis in AXES}  # units a second
-KV, MA, MOST_W = (20.0, 50.0), (5.0, 50.0), 2200.0
 CAUSE: ContextVar[str] = ContextVar("bis_cid", default="")
 """The number that a command came with: what it causes carries it."""
 RAMP_PER_S = 2.0  # kV and mA a second
-KELVIN = 273.15
 
 
 class _No(Exception):
     """The verb is unknown, or an argument is missing or impossible."""
 
 
-class BisSimulator:
+class BisSimulator(Diffractometer):
     """Options: frames_dir, file_case ("upper", "lower", "kept"), baseline (64; -1 none), omit_lf (0.3: share of the
     replies without line end), seed, version, temperature_c_only, results_on ("status", "command"), standby,
     attenuator_in, mode (0 normal, 1 manual, 2 optical), echo_cid (True).
@@ -45,34 +43,21 @@ class BisSimulator:
     stands_at: ClassVar[tuple[str, ...]] = ("camera", "enclosure", "thermal")
 
     def __init__(self, doors: Mapping[str, Any], clock: Clock, *, options: Mapping[str, Any] | None = None) -> None:
-        self.options = options = options or {}
-        self.camera, self.enclosure, self.thermal = (doors[name] for name in self.stands_at)
-        self.clock = clock
+        options = options or {}
+        super().__init__((doors["camera"], doors["enclosure"], doors["thermal"]), clock, options)
         self.clients: list[Client] = []
         self.sockets = (Socket(self, "command"), Socket(self, "file"), Socket(self, "status"))
-        self.master: Client | None = None
         self.mute_status = False
-        self.service_key = False
-        self.attenuator = bool(options.get("attenuator_in", False))
-        self.mode = int(options.get("mode", 0))
         self.heard = 0
         self.frames = 0
         self._chance = Chance(int(options.get("seed", 0))).stream("bruker_bis.line_ends")
         self._omit_lf = float(options.get("omit_lf", 0.3))
-        self._at = dict.fromkeys(AXES, 0.0) | {"DISTANCE": 10.0}
-        self._going: dict[str, tuple[float, float]] = {}  # axis: where from, when (s)
         self._goal: dict[str, float] = {}
-        self.standby = bool(options.get("standby", False))
-        self.kv, self.ma = KV[0], MA[0]
-        self.kv_wanted, self.ma_wanted = self.kv, self.ma
-        self.set_k, self.per_min = 295.0, 0.0
-        self.safety_open = self.fast_open = False
         self.queue: deque[tuple[str, Callable[[], Awaitable[None]]]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._late: set[asyncio.Task[None]] = set()
-        self.paused = self.busy = False
         self.last_error = ""
 
     # sockets
@@ -459,63 +444,6 @@ class BisSimulator:
             self._message("The door was opened: the shutters are closed.", "Error")
             return
         self._watch = asyncio.get_running_loop().call_later(0.2, self._look)
-
-    # what is told
-
-    def _all_status(self) -> list[str]:
-        return [
-            self._instrument(), f"[INSTRUMENTQUEUE /PROCESSING={int(self.busy)}]", self._lock(), self._generator(),
-            self._detector(), self._names(), *self._positions(), *self._shutters(), self._attenuator(),
-            f"[MANUALSTATUS /MODE={self.mode}]", self._temperature(),
-        ]  # fmt: skip
-
-    def _instrument(self) -> str:
-        door = int(self.enclosure.door_closed(self.clock.now_s()))
-        moving = int(bool(self._going))
-        return (  # the help file shows the first argument without its slash
-            f"[INSTRUMENTSTATUS SERVICEKEY={int(self.service_key)} /DOORLOCK={door} /DRIVELOCK={moving} "
-            f"/XRAYSON={int(not self.standby)} /BUSY={int(self.busy)}]"
-        )
-
-    def _attenuator(self) -> str:
-        return f"[ATTENSTATUS /STATUS={int(self.attenuator)}]"
-
-    def _lock(self) -> str:
-        return f"[RESTRICTACCESSSTATUS /LOCKED={int(self.master is not None)}]"
-
-    def _names(self) -> str:
-        return "[AXESNAMES " + " ".join(f"/AXIS{at}={axis}" for at, axis in enumerate(AXES, 1)) + "]"
-
-    def _positions(self) -> list[str]:
-        angles = " ".join(f"{self._at[axis]:.5f}" for axis in AXES[:4])
-        xyz = " ".join(f"{self._at[axis]:.5f}" for axis in "XYZ")
-        return [
-            f"[ANGLESTATUS /ANGLES={angles}]", f"[XYZSTATUS /XYZ={xyz}]",
-            f"[DISTANCESTATUS /DISTANCE={self._at['DISTANCE']:.5f}]",
-        ]  # fmt: skip
-
-    def _shutters(self) -> list[str]:
-        return [
-            f"[SAFETYSHUTTERSTATUS /STATUS={int(self.safety_open)}]", f"[SHUTTERSTATUS /STATUS={int(self.fast_open)}]",
-        ]  # fmt: skip
-
-    def _generator(self) -> str:
-        targets = "" if self.standby else f" /KVtarget={self.kv_wanted:.1f} /MAtarget={self.ma_wanted:.1f}"
-        standby = "Yes" if self.standby else "No"
-        return f"[GENERATORSTATUS /KV={self.kv:.1f} /MA={self.ma:.1f}{targets} /STANDBY={standby}]"
-
-    def _temperature(self) -> str:
-        kelvin = self.thermal.sample_k(self.clock.now_s())
-        text = f"/TEMPC={kelvin - KELVIN:.2f} /SETTEMPC={self.set_k - KELVIN:.2f}"
-        if self.options.get("temperature_c_only", False):  # as older versions spell it
-            return f"[SAMPLETEMPERATURESTATUS {text} /RAMPTRATEDPM={self.per_min:.3f}]"
-        return (
-            f"[SAMPLETEMPERATURESTATUS {text} /RAMPRATEDPM={self.per_min:.3f} /TEMPK={kelvin:.2f} "
-            f"/SETTEMPK={self.set_k:.2f}]"
-        )
-
-    def _detector(self) -> str:
-        return f"[DETECTORSTATUS /FRAMESIZE={self.camera.shape[1]} /CCDTEMP=-54.8 /PDC=0.000]"
 
     def _message(self, note: str, level: str) -> None:
         self.broadcast(f"[MESSAGE /NOTE={note} /LEVEL={level}]")
