@@ -394,6 +394,15 @@ async def test_a_box_that_falls_silent_is_a_lost_link_in_every_call_and_comes_ba
         assert (await device.read()).value == 12.0, "what was known before the link was lost is not believed"
 
 
+@in_virtual_time
+async def test_what_was_said_in_an_older_conversation_identifies_nobody() -> None:
+    omega, world = await connected("omega")
+    await omega.close()
+    world.bis.mute_status = True
+    with pytest.raises(LinkLost, match="no BISVERSION from BIS within 3 s"):
+        await omega.connect()
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 @in_virtual_time
 async def test_a_socket_that_is_closed_is_told_at_once_and_all_three_are_made_anew(number: int) -> None:
