@@ -7,7 +7,8 @@ FIRST  ?= 0
 WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals accept-forward
+.PHONY: run test lint types imports docs bench clean accept-transition accept-identify accept-crystals accept-forward \
+	accept-twin accept-faults accept-garbage
 
 run: $(STAMP)
 	$(BIN)/rocksalt run config/campaigns/kbr-transition.toml --station config/stations/simulated-dac.toml --simulate --speed 60 --twin-seed $(FIRST)
@@ -17,8 +18,8 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(if $(STRICT),--strict-skips) $(ARGS)
 
 lint: $(STAMP)
-	$(BIN)/ruff check src drivers tests benchmarks
-	$(BIN)/ruff format --check src drivers tests benchmarks
+	$(BIN)/ruff check src drivers tests benchmarks docs
+	$(BIN)/ruff format --check src drivers tests benchmarks docs
 
 types: $(STAMP)
 	$(BIN)/mypy
@@ -45,8 +46,20 @@ accept-identify: $(STAMP)
 accept-forward: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_forward
 
+# One step against 1,000, noise, speed, and frames beside a real one.
+accept-twin: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_twin --first $(FIRST) --n $(or $(N),12)
+
 accept-crystals: $(STAMP)
 	$(BIN)/python -m benchmarks.accept_crystals --first $(FIRST) --n $(or $(N),10)
+
+# N: interleavings of late replies; the table of faults and drivers is run whole.
+accept-faults: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_faults --first $(FIRST) --n $(or $(N),10000)
+
+# N: spoilt replies a driver.
+accept-garbage: $(STAMP)
+	$(BIN)/python -m benchmarks.accept_garbage --first $(FIRST) --n $(or $(N),100000)
 
 # The environment: made anew when what it is made from changes. A half-made one is never taken for a whole one.
 $(STAMP): pyproject.toml

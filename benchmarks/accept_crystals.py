@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,7 @@ def _figures() -> Iterator[Row]:
                "bar": f"{list(percent)} within 0.03", "pass": worst <= 0.03}  # fmt: skip
     for (salt, form, load), printed in POWDERS.items():
         yield _powder(phase(salt, form), load, printed)
+        yield _powder_of_one_b(phase(salt, form), load, printed)
     for salt, figure in SMAKULA.items():
         yield _near(f"Smakula's figure of {salt}", colour_centres.smakula_per_cm2(salt).value, figure, 0.05)
     for salt, figure in PHONON_MEV.items():
@@ -128,20 +130,62 @@ def _figures() -> Iterator[Row]:
 
 
 def _powder(row: Phase, load: float, printed: str) -> Row:
-    """Lines above 5: within 5 % of the printed number, which was rounded: half of its last digit is added."""
-    found = structure.lines(row, eos.cell_angstrom(row, load), CU_KA, 110.0)
-    areas = found.intensity_per_volume * structure.lorentz_polarisation_powder(found.two_theta_deg)
-    strength = dict(zip(found.labels, (100.0 * areas / areas.max()).tolist(), strict=True))
-    labels = B1_LINES if row.structure == "B1" else B2_LINES
-    worst, bare = 0.0, 0.0
-    for label, number in zip(labels, printed.split("/"), strict=True):
-        figure, half = float(number), 0.5 * 10.0 ** -len(number.partition(".")[2])
+    """Lines above 5: within 5 % of the printed number, which was rounded: half of its last digit is added.
+
+    The figure against the bare number stands beside it. The row's own B for each ion, where the printed table had one.
+    """
+    strength = _strengths(row, load)
+    worst, bare, over = 0.0, 0.0, {}
+    for label, figure, half in _printed(row, printed):
         if figure > 5.0:
             worst = max(worst, max(abs(strength[label] - figure) - half, 0.0) / figure)
-            bare = max(bare, abs(strength[label] / figure - 1.0))
-    return {"case": f"lines of {row.name}", "measured": {label: round(strength[label], 2) for label in labels},
+            off = strength[label] / figure - 1.0
+            bare = max(bare, abs(off))
+            if abs(off) > 0.05:
+                over[label] = f"{strength[label]:.2f} for {figure:g}, {100 * off:+.1f} %"
+    return {"case": f"lines of {row.name}", "measured": {label: round(strength[label], 2) for label in _labels(row)},
             "bar": f"{printed}: lines above 5 within 5 % beyond the rounding", "off": worst, "off_with_rounding": bare,
-            "pass": worst <= 0.05}  # fmt: skip
+            "beyond_5_percent_of_the_bare_number": over, "pass": worst <= 0.05}  # fmt: skip
+
+
+def _powder_of_one_b(row: Phase, load: float, printed: str) -> Row:
+    """Every printed number, weak lines too, with one mean B for both ions, as the printed table was computed.
+
+    The B is not known; one number is searched for six. What is tested is all the rest: form factors, anomalous terms,
+    multiplicities, Lorentz and polarisation.
+    """
+    found = []
+    for b in np.arange(0.3, 3.5, 0.025):
+        strength = _strengths(row, load, float(b))
+        excess = [
+            max(abs(strength[label] - figure) - half, 0.0) / figure for label, figure, half in _printed(row, printed)
+        ]
+        found.append((max(excess), float(b)))
+    best = min(found)[0]
+    fitting = [b for off, b in found if off <= max(best, 1e-12)]
+    return {"case": f"lines of {row.name}, one B", "measured": {"b_a2": [min(fitting), max(fitting)]}, "off": best,
+            "bar": f"{printed}: every number within 1 % beyond its rounding", "pass": best <= 0.01}  # fmt: skip
+
+
+def _strengths(row: Phase, load: float, b: float | None = None) -> dict[str, float]:
+    """Areas of a Cu powder pattern, strongest 100; with B = `b` at this load for both ions where it is given."""
+    cell = eos.cell_angstrom(row, load)
+    if b is not None:
+        carried = structure.debye_waller_b_a2(row, cell**3)[0] / row.b_cation_a2
+        row = replace(row, b_cation_a2=b / carried, b_anion_a2=b / carried)
+    found = structure.lines(row, cell, CU_KA, 110.0)
+    areas = found.intensity_per_volume * structure.lorentz_polarisation_powder(found.two_theta_deg)
+    return dict(zip(found.labels, (100.0 * areas / areas.max()).tolist(), strict=True))
+
+
+def _labels(row: Phase) -> tuple[str, ...]:
+    return B1_LINES if row.structure == "B1" else B2_LINES
+
+
+def _printed(row: Phase, printed: str) -> Iterator[tuple[str, float, float]]:
+    """(line, number, half of its last digit)."""
+    for label, number in zip(_labels(row), printed.split("/"), strict=True):
+        yield label, float(number), 0.5 * 10.0 ** -len(number.partition(".")[2])
 
 
 def _round_trip(seed: int) -> Row:

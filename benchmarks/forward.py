@@ -26,7 +26,9 @@ def make() -> tuple[FloatArray, list[Powder], Instrument]:
     x = np.linspace(5.0, 25.0, POINTS)
     phases = [
         Powder(crystal=phase("KBr", "B1"), a_angstrom=6.35, microstrain=1e-3, size_angstrom=900.0, march_r=0.8),
-        Powder(crystal=phase("KBr", "B2"), a_angstrom=3.80, microstrain=2e-3, pressure_spread_gpa=0.1),
+        Powder(
+            crystal=phase("KBr", "B2"), a_angstrom=3.80, microstrain=2e-3, size_angstrom=400.0, pressure_spread_gpa=0.1
+        ),
     ]
     return x, phases, Instrument(emissions=(Emission(0.4133),), geometry="ring", w=1e-3)
 
@@ -50,10 +52,11 @@ def variants() -> dict[str, Callable[[], float]]:
 
 
 def judge(medians: dict[str, float]) -> list[str]:
-    """The bar, in patterns a second of CPU."""
-    rate = 1e6 / medians[BATCH]
+    """The bar, in patterns a second of CPU, for each of the fast ways."""
+    rates = {name: 1e6 / medians[name] for name in (BATCH, SINGLE)}
     return [
-        f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second in a batch (bar {BAR_PER_S:.0f})"
+        f"{'met' if rate >= BAR_PER_S else 'MISSED'}: {rate:.0f} patterns a second, {name} (bar {BAR_PER_S:.0f})"
+        for name, rate in rates.items()
     ]
 
 

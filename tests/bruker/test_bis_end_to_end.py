@@ -11,6 +11,7 @@ import pytest
 
 from bruker.bench import SHAPE, World, settings_of
 from rocksalt.cli import simulating
+from rocksalt.cli.faults import read_faults
 from rocksalt.config.errors import ConfigError
 from rocksalt.config.reading import read_station
 from rocksalt.daemon.run import make_devices
@@ -186,6 +187,31 @@ def test_in_virtual_time_it_is_the_same_and_a_crashed_daemon_says_nothing_more(p
         assert bis._at["OMEGA"] == 19.0, "what was queued goes on without its client"
 
     run_virtual(night)
+
+
+def test_a_fault_of_one_part_is_the_instruments(player: None, tmp_path: Path) -> None:
+    async def work() -> None:
+        station = read_station(station_file(tmp_path))
+        (tmp_path / "faults.toml").write_text('[[fault]]\ndevice = "shutter"\nkind = "dropped"\nat_s = 5.0\n')
+        schedule = read_faults(tmp_path / "faults.toml", station.value)
+        clock, twin, world = ExperimentClock(asyncio.get_running_loop()), Node("twin"), World()
+        told: list[Any] = []
+        doors: Any = Doors(world)
+        doors.truth_line = told.append
+        with twin:
+            simulators = simulating.make_simulators(station.value, doors, clock)
+            simulators = simulating.with_faults(simulators, schedule, station.value, doors, clock, seed=1, virtual=True)
+        assert len({id(simulator) for simulator in simulators.values()}) == 1
+        wires = MemoryWires(simulating.in_memory(simulators, twin))
+        omega = make_devices(station, {"bruker_bis": BrukerBis}, wires, clock)["omega"]
+        await omega.connect()
+        await asyncio.sleep(6.0)
+        with pytest.raises(LinkLost, match="closed by the other side"):
+            await omega.identify()
+        await omega.connect()
+        assert len(told) == 1
+
+    run_virtual(work)
 
 
 # the station file

@@ -395,6 +395,23 @@ async def test_a_box_that_falls_silent_is_a_lost_link_in_every_call_and_comes_ba
 
 
 @in_virtual_time
+async def test_a_lost_instrument_is_looked_for_with_less_patience_than_a_found_one_has() -> None:
+    mute = False
+    omega, world = on_bench("omega", lambda number, peer: Silent(peer, lambda: mute))
+    await omega.connect()
+    mute = True
+    with pytest.raises(LinkLost):
+        await omega.read()
+    began_s = world.clock.now_s()
+    with pytest.raises(LinkLost):
+        await omega.reconnect()
+    assert world.clock.now_s() - began_s == pytest.approx(0.5, abs=0.01)
+    mute = False
+    await omega.reconnect()
+    assert omega.session.link.deadline_s == 3.0
+
+
+@in_virtual_time
 async def test_what_was_said_in_an_older_conversation_identifies_nobody() -> None:
     omega, world = await connected("omega")
     await omega.close()

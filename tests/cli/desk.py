@@ -178,7 +178,7 @@ class Desk:
     def simulators(self, *options: object, station: str = "station.toml") -> tuple[Running, dict[str, dict[str, str]]]:
         """`rocksalt simulate`, ready; the detector wakes up at once."""
         if "--faults" not in options:
-            (self.here / "quick.toml").write_text("[detector]\ninitialize_s = 0.0\n")
+            (self.here / "quick.toml").write_text("[options.detector]\ninitialize_s = 0.0\n")
             options = (*options, "--faults", "quick.toml")
         running = self.start("simulate", station, *options)
         line = until("a ready line", lambda: running.out.read_text() or running.process.poll() is not None)

@@ -115,8 +115,9 @@ def test_usage_that_makes_no_sense_is_refused_before_anything_is_made(
 @pytest.mark.parametrize(
     ("text", "fragments"),
     [
-        ("[detektor]\nx = 1\n", (r"faults\.toml:1  detektor", "no such device", "did you mean detector")),
-        ("detector = 3\n", (r"faults\.toml:1  detector = 3", "a table")),
+        ("[options.detektor]\nx = 1\n", (r"toml:1  options\.detektor", "no such device", "did you mean detector")),
+        ("[detector]\nx = 1\n", (r"faults\.toml:1  detector", "no such table", r"\[options\.detector\]")),
+        ("[options]\ndetector = 3\n", (r"faults\.toml:2  options\.detector = 3", "a table")),
         ("[detector\n", (r"faults\.toml:1", "not TOML")),
     ],
 )

@@ -29,7 +29,7 @@ class Bench:
 @pytest.fixture
 def bench(desk: Desk) -> Iterator[Bench]:
     faults = desk.here / "faults.toml"
-    faults.write_text("[detector]\ninitialize_s = 0.0\ndrop_images = [2]\n")
+    faults.write_text("[options.detector]\ninitialize_s = 0.0\ndrop_images = [2]\n")
     running, devices = desk.simulators("--any-port", "--faults", faults, "--truth", desk.truth, "--speed", "20")
     desk.at(devices)
     yield Bench(desk, running, devices)

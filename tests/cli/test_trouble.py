@@ -76,7 +76,7 @@ def test_another_instrument_at_the_address_is_not_taken_for_the_one_that_was_los
     run = desk.start(*CONNECTED)
     desk.comes("intend")
     membrane.signal(KILL)
-    (desk.here / "impostor.toml").write_text('[membrane]\nidentity = "ACME,Pump 3,0,1"\n')
+    (desk.here / "impostor.toml").write_text('[options.membrane]\nidentity = "ACME,Pump 3,0,1"\n')
     port = first["membrane"]["tcp"].rpartition(":")[2]
     station = desk.station(("127.0.0.1:5025", f"127.0.0.1:{port}"))
     desk.simulators("--only", "membrane", "--faults", "impostor.toml", station=station.name)

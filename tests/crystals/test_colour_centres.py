@@ -77,6 +77,22 @@ def test_pressure_moves_the_band_up_by_six_tenths_of_a_per_cent_for_each_per_cen
     assert float(cc.f_energy_ev("KCl", np.asarray(300.0), squeezed)) > BANDS["KCl"].f_ev
 
 
+def test_pressure_itself_moves_both_bands_to_the_blue_and_the_m_band_less() -> None:
+    loads = np.linspace(0.0, 2.5, 6)
+    f, m = (cc.band_ev("KCl", loads, band=band) for band in ("F", "M"))
+    assert f[0] == pytest.approx(2.22)
+    assert m[0] == pytest.approx(1.51)
+    assert np.all(np.diff(f) > 0.0)
+    # K0 17.1 GPa: the first 0.5 GPa take 2.7 % of the volume, and 0.61 % of the energy for each
+    assert f[1] / f[0] - 1.0 == pytest.approx(0.0168, abs=0.001)
+    assert np.all(f[1:] / f[0] > m[1:] / m[0])
+    assert float(cc.band_ev("KCl", 1.0, 5.0)) > float(cc.band_ev("KCl", 1.0, 300.0))
+    with pytest.raises(eos.OutOfRange, match="KCl B1: 9 GPa is outside"):
+        cc.band_ev("KCl", 9.0)
+    with pytest.raises(UnknownPhase, match="no M band of CsI in the table; there is one of LiF"):
+        cc.band_ev("CsI", 1.0, band="M")
+
+
 @given(salt=BAND, n=st.floats(1e14, 1e19), thickness=st.floats(0.01, 10.0), kelvin=st.floats(5.0, 500.0))
 def test_the_concentration_comes_back_out_of_its_optical_density(
     salt: str, n: float, thickness: float, kelvin: float

@@ -113,9 +113,44 @@ def test_cold_crystals_are_stiffer_under_hydrostatic_load() -> None:
         lattice_strain.hydrostatic_strain(phase("KBr", "B2"), np.array([3.0]))
 
 
+@pytest.mark.parametrize("row", elasticity.ELASTIC.values(), ids=lambda row: row.salt)
+def test_constants_agree_with_the_phases_equation_of_state(row: elasticity.Elastic) -> None:
+    known = phase(row.salt, row.structure)
+    # adiabatic over isothermal is 1 + alpha gamma T with a volume expansion of 1.0e-4 to 1.5e-4 per kelvin
+    ratio = elasticity.bulk_modulus_gpa(np.array(row.warm_gpa)) / known.k0_gpa
+    assert 1.03 <= ratio <= 1.115
+    if row.per_gpa is not None:
+        assert (row.per_gpa[0] + 2.0 * row.per_gpa[1]) / 3.0 == pytest.approx(known.k0p, abs=0.45)
+
+
+def test_constants_know_their_sigma_and_know_less_under_load_and_between_the_temperatures() -> None:
+    row = elastic("KCl", "B1")
+    np.testing.assert_allclose(elasticity.constants_sigma_gpa(row), row.warm_sigma_gpa)
+    np.testing.assert_allclose(elasticity.constants_sigma_gpa(row, 0.0, 4.0), row.cold_sigma_gpa)
+    loaded = elasticity.constants_sigma_gpa(row, 2.0)
+    np.testing.assert_allclose(loaded, np.hypot(row.warm_sigma_gpa, 2.0 * np.array(row.per_sigma)))
+    between = elasticity.constants_sigma_gpa(row, 0.0, 150.0)
+    assert np.all(between < np.maximum(row.warm_sigma_gpa, row.cold_sigma_gpa))
+    with pytest.raises(eos.OutOfRange, match="298 K only"):
+        elasticity.constants_sigma_gpa(elastic("CsCl", "B2"), temperature_k=5.0)
+
+
+@pytest.mark.parametrize(
+    ("kelvin", "c11", "c12", "c44"),
+    [(338.0, 48.04, 13.32, 12.68), (449.0, 44.08, 13.50, 12.26), (596.0, 38.81, 13.20, 11.73)],
+)
+def test_warm_sodium_chloride_follows_its_measured_constants(kelvin: float, c11: float, c12: float, c44: float) -> None:
+    """Yamamoto et al. 1987, table 2, as read in peritheos: what the rule of 4 to 300 K makes of higher temperatures."""
+    row = elastic("NaCl", "B1")
+    found, sigma = constants_gpa(row, 0.0, kelvin), elasticity.constants_sigma_gpa(row, 0.0, kelvin)
+    assert found[0] == pytest.approx(c11, rel=0.01)
+    assert found[2] == pytest.approx(c44, rel=0.04)
+    assert abs(found[1] - c12) < 2.0 * sigma[1]
+
+
 def test_what_is_not_known_is_refused_with_the_range_and_the_source() -> None:
-    with pytest.raises(UnknownPhase, match="KF B1; there are for LiF B1"):
-        elastic("KF", "B1")
+    with pytest.raises(UnknownPhase, match="KF B2; there are for LiF B1"):
+        elastic("KF", "B2")
     with pytest.raises(eos.OutOfRange, match=r"NaCl B1: 20 GPa is outside -1 to 11\.75 GPa"):
         constants_gpa(elastic("NaCl", "B1"), 20.0)
     with pytest.raises(eos.OutOfRange, match="700 K is outside 1 to 600 K"):

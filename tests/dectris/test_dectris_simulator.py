@@ -280,7 +280,7 @@ def test_a_reboot_in_mid_series_leaves_state_na_no_end_and_no_keys(virtually) ->
         await bench.put("command/arm")
         trigger = asyncio.ensure_future(bench.put("command/trigger"))
         await bench.clock.sleep(1.5)
-        bench.simulator.reboot()
+        bench.simulator.power_cycle()
         await trigger
         assert await bench.get("status/state") == "na"
         assert (await bench.put("config/count_time", 1.0))[0] == 404

@@ -69,6 +69,7 @@ async def conversation(**settings: Any) -> tuple[ByteLink, Peer, Peer, Ears]:
     first, second, ears = Peer(), Peer(), Ears()
     transport = JoinedTransport([MemoryTransport(first), MemoryTransport(second)], cut=by_stop, listener=ears)
     link = ByteLink(transport, device="pair", address="memory:pair", **settings)
+    link.unasked = "news"
     await link.open()
     return link, first, second, ears
 

@@ -35,3 +35,14 @@ def make(station: dict[str, Any], poni: str) -> Make:
         return world_from_station(table, station["beam"], shape, poni, station["load_curve"], seed, truth)
 
     return world
+
+
+@pytest.fixture(scope="session")
+def make_with(station: dict[str, Any], poni: str) -> Make:
+    """make_with(GPa per bar, seed, **more keys of [twin]) -> World in another cell."""
+
+    def world(gpa_per_bar: float, seed: int, **twin: Any) -> World:
+        shape, table = tuple(station["devices"]["detector"]["shape"]), {**station["twin"], **twin}
+        return world_from_station(table, station["beam"], shape, poni, {"gpa_per_bar": gpa_per_bar}, seed, None)
+
+    return world

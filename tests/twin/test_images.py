@@ -13,6 +13,7 @@ import pytest
 
 from rocksalt.crystals import eos, tables
 from rocksalt.twin.picture.geometry import departed, rays
+from rocksalt.twin.world import world_from_station
 
 MASKED = 2**32 - 1
 
@@ -36,10 +37,12 @@ def test_dead_pixels_carry_the_largest_number_and_no_others_do(lit):
     assert 0.004 < lit.camera.mask.mean() < 0.01
 
 
-def test_some_diamond_spot_is_saturated(make):
+def test_some_diamond_spot_is_saturated_in_a_strong_beam_and_a_bad_cell(station, poni):
     seen = 0
-    for seed in (1, 2):
-        world = make(seed)
+    for seed in (5, 7):
+        beam = {**station["beam"], "flux_ph_per_s": 1e11}
+        twin = {**station["twin"], "tier": "hostile"}
+        world = world_from_station(twin, beam, (514, 1030), poni, station["load_curve"], seed, None)
         world.enclosure.request_shutter(0.0, True)
         image = world.camera.expose(1.0, 0.5)
         seen += int((image[~world.camera.mask] == world.camera.cutoff_counts(0.5)).sum())
@@ -52,7 +55,7 @@ def test_repeated_frames_scatter_as_counts_do(lit):
     mean, variance = frames[:, good].mean(axis=0), frames[:, good].var(axis=0, ddof=1)
     # The beam's ripple of up to 1 % adds a little; twelve frames of 5e5 pixels fix the ratio to 0.1 %.
     assert variance.mean() / mean.mean() == pytest.approx(1.0, abs=0.03)
-    assert np.median(mean) > 50.0
+    assert 0.5 < np.median(mean) < 5.0  # 2e9 photons a second, two anvils, 75 um pixels at 0.25 m
 
 
 def test_no_two_frames_share_their_noise(lit):
@@ -65,13 +68,15 @@ def test_no_two_frames_share_their_noise(lit):
 
 def test_closed_shutter_is_dark_and_half_an_exposure_is_half_the_counts(make):
     world = make(2)
-    assert world.camera.expose(0.0, 1.0)[~world.camera.mask].sum() == 0
+    dark = world.camera.expose(0.0, 1.0)[~world.camera.mask]
+    assert (dark == 0).mean() > 0.9999  # but for natural radiation, some ten counts a second
     world.enclosure.request_shutter(10.0, True)
     world.enclosure.request_shutter(15.0, False)
     half = world.camera.expose(13.0, 4.0)[~world.camera.mask]
     world.enclosure.request_shutter(30.0, True)
     whole = world.camera.expose(31.0, 4.0)[~world.camera.mask]
-    assert np.median(half) / np.median(whole) == pytest.approx(2.05 / 4.0, abs=0.03)
+    dim = (half < 200) & (whole < 200)  # no diamond spot
+    assert half[dim].sum() / whole[dim].sum() == pytest.approx(2.05 / 4.0, abs=0.03)
 
 
 def ring_angles(world, image, low, high):

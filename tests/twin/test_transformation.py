@@ -7,6 +7,7 @@ import pytest
 
 from rocksalt.time import Chance
 from rocksalt.twin import departures, tiers
+from rocksalt.twin.sample.salt import salt
 from rocksalt.twin.sample.transformation import BINS, Law, Transformation, spread
 
 
@@ -25,12 +26,14 @@ def slow_ramp(world, gpa_per_min=0.1, until_s=3000.0):
 def test_a_slow_ramp_crosses_half_where_it_was_drawn(make, seed):
     world = slow_ramp(make(seed))
     onset, p50 = world.transition_gpa
-    assert p50 == pytest.approx(world.hidden.sample.p50_gpa, abs=0.05)
+    assert p50 == pytest.approx(world.p50_gpa, abs=0.05)
     assert p50 - 0.25 < onset < p50
 
 
 def test_the_drawn_pressures_are_spread_over_the_range():
-    drawn = np.sort([departures.draw(tiers.tier("clean"), Chance(seed)).sample.p50_gpa for seed in range(400)])
+    kbr, clean = salt("KBr", 0.055), tiers.tier("clean")
+    places = [departures.draw(clean, Chance(seed)).sample.p50_place for seed in range(400)]
+    drawn = np.sort([kbr.drawn_p50_gpa(place) for place in places])
     expected = 1.3 + 1.3 * (np.arange(400) + 0.5) / 400
     # Kolmogorov-Smirnov at 1 % for n = 400: 1.63 / sqrt(400) of the range.
     assert np.abs(drawn - expected).max() < 1.3 * 1.63 / 20.0
@@ -109,3 +112,32 @@ def test_departures_stay_in_their_tier_and_are_the_seeds_own(tier):
             assert low <= getattr(getattr(first, section), name) <= high, (section, name)
     for structure in ("B1", "B2"):
         assert abs(first.sample.eos_error_gpa(structure)) <= first.sample.eos_limit_gpa
+
+
+def test_heat_makes_the_change_faster_and_closes_the_dead_band():
+    law = Law(2.0, 1.8, 10.0, 0.03, 2.0, activation_ev=0.1, slope_gpa_per_k=1e-4, closing_k=10.0)
+    forward, reverse, tau = law.at(300.0)
+    assert (forward, reverse, tau) == (2.0, 1.8, pytest.approx(10.0))
+    hot_forward, hot_reverse, hot_tau = law.at(330.0)
+    assert hot_tau < tau < law.at(270.0)[2]
+    assert hot_forward - hot_reverse == pytest.approx(0.2 * np.exp(-3.0))
+    assert 0.5 * (hot_forward + hot_reverse) == pytest.approx(1.9 + 30.0 * 1e-4)
+    cold = Transformation(law, spread(0.0, 0.0, 0.0))
+    assert not cold.step(2.03, 3600.0, 5.0), "at 5 K nothing has the heat to move"
+    assert cold.step(2.03, 3600.0, 300.0)
+
+
+def test_the_law_is_the_tables_at_any_temperature():
+    from rocksalt.crystals import kinetics
+
+    law = Law(2.0, 1.8, 10.0, 0.03, 2.0, activation_ev=0.08, slope_gpa_per_k=2e-4)
+    same = kinetics.Kinetics(
+        equilibrium_gpa=1.9, forward_gpa=2.0, reverse_gpa=1.8, p0_gpa=0.03, tau0_s=10.0, avrami=2.0, activation_ev=0.08,
+        slope_gpa_per_k=2e-4,
+    )  # fmt: skip
+    for kelvin in (200.0, 298.0, 350.0):
+        mine, x = Transformation(law, spread(0.0, 0.0, 0.0)), np.zeros(BINS)
+        for pressure, seconds in ((2.04, 4.0), (1.9, 50.0), (2.02, 2.0), (1.77, 1.5)):
+            mine.step(pressure, seconds, kelvin)
+            x = kinetics.advance(same, x, np.full(BINS, pressure), seconds, kelvin)
+            assert mine.transformed == pytest.approx(x, rel=1e-9, abs=1e-12)

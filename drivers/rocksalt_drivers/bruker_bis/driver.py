@@ -13,10 +13,11 @@ from typing import Any
 
 from rocksalt.devices import Device, DeviceError, GarbledReply, LinkLost, Refused, Settings, Wires
 from rocksalt_drivers.bruker_bis.messages import BadMessage, Message
-from rocksalt_drivers.bruker_bis.session import Arguments, BisSession
+from rocksalt_drivers.bruker_bis.session import DEADLINE_S, Arguments, BisSession
 
 FILE_OFFSET, STATUS_OFFSET = 1, 2
 """Ports of the file and the status socket, above that of the command socket (49153, 49154, 49155)."""
+PROBE_S = 0.5  # wire seconds that an answer is waited for while a lost BIS is looked for
 
 
 class BrukerBis(Device):
@@ -59,6 +60,15 @@ class BrukerBis(Device):
         self.session: BisSession = wires.shared(
             ("bruker_bis", links), lambda: BisSession(wires, self.name, links, override=override)
         )
+
+    async def reconnect(self) -> None:
+        """See Device. The line is shared: while one part tries, the others wait no longer either."""
+        link = self.session.link
+        link.deadline_s = PROBE_S
+        try:
+            await self.connect()
+        finally:
+            link.deadline_s = DEADLINE_S
 
     async def _open(self) -> None:
         async with self._in_its_name():

@@ -100,6 +100,7 @@ class BisSession:
         self._echoes = False  # whether this BIS says in a result which command caused it
         self.link: ByteLink = wires.joined(name, links, cut=cut, listener=self, deadline_s=DEADLINE_S)
         self.link.stops_twice = True
+        self.link.unasked = "news"
 
     # what the sockets tell
 

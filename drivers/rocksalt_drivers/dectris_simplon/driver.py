@@ -9,7 +9,8 @@ import asyncio
 import base64
 import binascii
 import re
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,10 @@ FACTS: Final[tuple[tuple[str, str, type[str] | type[float]], ...]] = (
     ("threshold_ev", "threshold/1/energy", float),
 )
 STREAM_FORMATS: Final = {1: "legacy", 2: "cbor"}
+STATES: Final = ("na", "ready", "initialize", "configure", "acquire", "idle", "test", "error")
+HIGH_VOLTAGE: Final = ("NA", "OFF", "RAMPING", "READY")
+FITS: Final[Mapping[type, tuple[type, ...]]] = {str: (str,), float: (int, float), int: (int,)}
+V = TypeVar("V", str, float, int)
 
 
 class DectrisSimplon(HttpDevice, Detector):
@@ -47,15 +52,16 @@ class DectrisSimplon(HttpDevice, Detector):
     async def _identify(self) -> str:
         if await self._state() == "na":
             await self._command("initialize", deadline_s=INITIALIZE_S)
-        config = "detector", "config"
-        words = [str(await self._get(*config, key)) for key in ("description", "detector_number", "software_version")]
-        return " ".join(words)
+        keys = ("description", "detector_number", "software_version")
+        return " ".join([await self._typed("config", key, str) for key in keys])
 
     async def _prepare(self) -> None:
         """Whatever the last user left: end it, then one known configuration, every key read back after all are set."""
         if (state := await self._state()) != "idle":
-            await self._command("abort" if state in ("ready", "acquire", "configure", "test") else "initialize",
-                                deadline_s=INITIALIZE_S)  # fmt: skip
+            if state in ("ready", "acquire", "configure", "test"):
+                await self._stop()
+            else:
+                await self._command("initialize", deadline_s=INITIALIZE_S)
         await self._check_shape()
         options = self.settings.options
         wanted: dict[str, Any] = {
@@ -85,14 +91,15 @@ class DectrisSimplon(HttpDevice, Detector):
         await self._configure("stream", {"format": form, "header_detail": detail, "mode": "enabled"})
         self.pixel_mask = self._array(await self._get("detector", "config", "pixel_mask"))
         for fact, key, kind in FACTS:
-            self.facts[fact] = kind(await self._get("detector", "config", key))
+            told = self._typed("config", key, str) if kind is str else self._typed("config", key, float)
+            self.facts[fact] = await told
 
     async def _arm(self, exposure_s: float, count: int) -> Armed:
         if (state := await self._state()) != "idle":
             raise Refused(self.name, f"it is in state {state!r}, and only an idle detector can be armed")
-        if (voltage := await self._get("detector", "status", "high_voltage/state")) != "READY":
+        if (voltage := await self._word("high_voltage/state", HIGH_VOLTAGE)) != "READY":
             raise Refused(self.name, f"the sensor's high voltage is {voltage}: wait until it is READY")
-        readout_s = float(await self._get("detector", "config", "detector_readout_time"))
+        readout_s = await self._typed("config", "detector_readout_time", float)
         # count_time may push frame_time up and never pulls it down: first the one, then the other, then look at both.
         await self._configure(
             "detector",
@@ -113,19 +120,32 @@ class DectrisSimplon(HttpDevice, Detector):
             raise Refused(self.name, f"the series ended in state {state!r}: the detector was restarted or had a fault")
 
     async def _disarm(self) -> None:
-        await self._command("disarm", deadline_s=30.0)
+        _series(self.name, await self._command("disarm", deadline_s=30.0))
 
     async def _stop(self) -> None:
-        await self._command("abort")
+        _series(self.name, await self._command("abort"))
 
     async def _make_safe(self) -> None:
         """A detector harms nobody; it only stops counting."""
-        await self._command("abort")
+        await self._stop()
 
     # requests
 
     async def _state(self) -> str:
-        return str(await self._get("detector", "status", "state"))
+        return await self._word("state", STATES)
+
+    async def _word(self, key: str, known: Collection[str]) -> str:
+        """A status that is one of a few words. Raises GarbledReply for any other."""
+        if (word := await self._typed("status", key, str)) not in known:
+            raise GarbledReply(self.name, f"detector status {key} is {word[:40]!r}, none of {', '.join(known)}")
+        return word
+
+    async def _typed(self, task: str, key: str, kind: type[V]) -> V:
+        """A value of the type that the manual gives it. Raises GarbledReply: it may be another key's."""
+        value = await self._get("detector", task, key)
+        if type(value) not in FITS[kind]:  # not isinstance: True is an int for Python alone
+            raise GarbledReply(self.name, f"detector {task} {key} is {str(value)[:40]!r}, no {kind.__name__}")
+        return kind(value)
 
     async def _get(self, module: str, task: str, key: str) -> Any:
         reply = await self.http.request("GET", f"/{module}/api/{API}/{task}/{key}")
@@ -142,6 +162,8 @@ class DectrisSimplon(HttpDevice, Detector):
             reply = await self.http.request("PUT", f"/{module}/api/{API}/config/{key}", {"value": value})
             if reply.status != 200:
                 raise Refused(self.name, f"{module} {key} = {value!r}: {reply.status} {reply.text[:200]}")
+            if not _names_keys(reply.json()):
+                raise GarbledReply(self.name, f"{module} {key}: the answer is no list of keys: {reply.text[:80]!r}")
         for key, value in wanted.items():
             found = await self._get(module, "config", key)
             if not _same(found, value):
@@ -163,7 +185,7 @@ class DectrisSimplon(HttpDevice, Detector):
         return self.settings.shape
 
     async def _check_shape(self) -> None:
-        found = tuple([int(await self._get("detector", "config", f"{axis}_pixels_in_detector")) for axis in "yx"])
+        found = tuple([await self._typed("config", f"{axis}_pixels_in_detector", int) for axis in "yx"])
         if found != self._shape():
             raise Refused(
                 self.name,
@@ -188,6 +210,11 @@ class DectrisSimplon(HttpDevice, Detector):
         raise GarbledReply(self.name, f"the pixel mask is not {rows} x {columns} unsigned integers of 4 bytes")
 
 
+def _names_keys(content: Any) -> bool:
+    """Whether an answer to a PUT is what the manual says: a list of the keys that may have changed."""
+    return isinstance(content, list) and all(isinstance(key, str) for key in content)
+
+
 def _same(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, float) and isinstance(found, int | float) and not isinstance(found, bool):
         return abs(found - wanted) <= NEAR * max(abs(wanted), 1e-12)
@@ -195,9 +222,9 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _series(name: str, content: Any) -> int:
-    """The id in arm's answer; the manual writes `sequence id`, and `sequence_id` was seen too."""
+    """The id in the answer of arm, disarm, abort; the manual writes `sequence id`, and `sequence_id` was seen too."""
     if isinstance(content, dict):
         for key in ("sequence id", "sequence_id"):
-            if isinstance(number := content.get(key), int):
+            if isinstance(number := content.get(key), int) and not isinstance(number, bool) and number >= 0:
                 return number
-    raise GarbledReply(name, f"arm answered without a sequence id: {str(content)[:80]}")
+    raise GarbledReply(name, f"it answered without a sequence id: {str(content)[:80]}")

@@ -81,11 +81,15 @@ class DectrisSimulator:
         """Where messages go: `push` returns False when nobody takes them, as a PUSH socket that would block."""
         self._push = push
 
-    def reboot(self) -> None:
+    def power_cycle(self) -> None:
         """Power off and on in the middle of whatever it did: no end of series, no settings, state na."""
         self._drop_acquisition()
         self.state = "na"
         self._power_up()
+
+    def ends_series(self, message: bytes) -> bool:
+        """Whether a message of the stream is an end of series: its map begins with `type`, and that is "end"."""
+        return message[1:].startswith(b"\x64type\x63end")
 
     def _power_up(self) -> None:
         self._detector = {}

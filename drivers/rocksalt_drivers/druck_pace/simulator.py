@@ -89,6 +89,15 @@ class PaceSimulator(LineSimulator):
         self._last: tuple[float, float] | None = None  # time and gas at the look before this one
         self._rate = 0.0
 
+    def power_cycle(self) -> None:
+        """Off and on: control off, as the manual's default; how the panel was left is gone, its unit is not."""
+        self.output = self.remote = False
+        self.venting, self.setpoint_bar = 0, 0.0
+        self.mode, self.overshoot = "MAX", True
+        self.errors.clear()
+        self._peak = self._inside_since = self._last = None
+        self.door.hold(self.clock.now_s())
+
     # lines
 
     def line(self, text: str) -> str | None:

@@ -12,7 +12,12 @@ from typing import Any, ClassVar
 
 from rocksalt.devices import Beat, ByteDevice, DeviceError, GarbledReply, Line, Refused, Settable
 
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+_KELVIN = re.compile(r"[+-]\d{3,}\.\d{3}", re.ASCII)
+"""`+nnn.nnn`: a number that lost a digit on its way is refused."""
+_REGISTER = re.compile(r"\d{3}", re.ASCII)
+_IDENTITY = re.compile(r"[^,;]+(,[^,;]+){3}")
+"""Four fields, IEEE 488.2 section 10.14."""
 _SENSOR = {1: "invalid", 16: "temperature under range", 32: "temperature over range", 64: "sensor at zero",
            128: "sensor over range"}  # fmt: skip
 _EVENTS = {32: "command error", 16: "execution error", 8: "device error", 4: "query error"}
@@ -51,16 +56,19 @@ class LakeShore336(ByteDevice, Settable):
 
     async def _identify(self) -> str:
         async with self.link.exchange() as line:
-            return await line.ask("*IDN?")
+            identity = await line.ask("*IDN?")
+        if _IDENTITY.fullmatch(identity) is None:
+            raise GarbledReply(self.name, f"*IDN? was answered {identity!r}, which are not four fields")
+        return identity
 
     async def _prepare(self) -> None:
         """Closed loop from our sensor to our heater, and the box's own cut-out at our limit, read back."""
         async with self.link.exchange() as line:
-            await line.ask("*ESR?")  # an old error is nobody's fault
+            self._events(await line.ask("*ESR?"))  # an old error is nobody's fault
             channel = _INPUTS.index(self._input) + 1
             loop = f"{_CLOSED_LOOP},{channel},0"
             (found,) = await self._say(line, f"OUTMODE {self._output},{loop}", f"OUTMODE? {self._output}")
-            if [self._whole(part, "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
+            if [self._whole(part.strip(" "), "OUTMODE?") for part in found.split(",")] != [_CLOSED_LOOP, channel, 0]:
                 raise Refused(self.name, f"OUTMODE? {self._output} says {found}, where {loop} was set")
             cut_out_k = float(self.settings.options.get("cut_out_k", self.settings.limits.upper + CUT_OUT_ABOVE_K))
             if math.isfinite(cut_out_k):
@@ -75,20 +83,18 @@ class LakeShore336(ByteDevice, Settable):
     async def _set(self, target: float) -> None:
         async with self.link.exchange() as line:
             (heater,) = await self._say(line, f"RANGE? {self._output}")
-            if self._whole(heater, "RANGE?") == 0:
+            if self._heater(heater) == 0:
                 await self._start_here(line)
             on = f"RANGE {self._output},{self._range}"
             (heater,) = await self._say(line, f"SETP {self._output},{target:.3f}", on, f"RANGE? {self._output}")
-            if self._whole(heater, "RANGE?") != self._range:
+            if self._heater(heater) != self._range:
                 raise Refused(self.name, f"the heater was set to range {self._range}, and stands at {heater}")
 
     async def _set_ramp(self, per_s: float) -> float:
         async with self.link.exchange() as line:
             (answer,) = await self._say(line, f"RAMP {self._output},1,{per_s * 60:.3f}", f"RAMP? {self._output}")
-        on, comma, per_min = answer.partition(",")
-        if not comma:
-            raise GarbledReply(self.name, f"RAMP? was answered {answer!r}: on or off, then K/min was expected")
-        return self._number(per_min, "RAMP?") / 60 if self._whole(on, "RAMP?") else math.inf
+        on, per_min = self._ramp(answer)
+        return per_min / 60 if on else math.inf
 
     async def _stop(self) -> None:
         """Hold where it stands: the set-point comes to the temperature, without a ramp."""
@@ -101,7 +107,7 @@ class LakeShore336(ByteDevice, Settable):
             return
         async with self.link.exchange(urgent=True, first=f"RANGE {self._output},0") as line:
             (heater,) = await self._say(line, f"RANGE? {self._output}")
-            if self._whole(heater, "RANGE?") != 0:
+            if self._heater(heater) != 0:
                 raise Refused(self.name, f"the heater was switched off, and stands at range {heater}")
 
     async def _hold_or_off(self) -> None:
@@ -126,34 +132,55 @@ class LakeShore336(ByteDevice, Settable):
     async def _start_here(self, line: Line) -> None:
         """A ramp starts at the present set-point, maybe far from the temperature: bring it here first."""
         (ramp,) = await self._say(line, f"RAMP? {self._output}")
-        await self._hold(line, await self._temperature(line))
-        if ramp.startswith("1"):
+        on, _ = self._ramp(ramp)
+        # A temperature misread on the way must not become where a ramp starts, far above the limit.
+        await self._hold(line, min(await self._temperature(line), self.settings.limits.upper))
+        if on:
             await self._say(line, f"RAMP {self._output},{ramp}")
+
+    def _ramp(self, answer: str) -> tuple[bool, float]:
+        """Whether the ramp is on, and its K/min."""
+        on, comma, per_min = answer.partition(",")
+        if not comma or on not in ("0", "1"):
+            raise GarbledReply(self.name, f"RAMP? was answered {answer!r}: on or off, then K/min was expected")
+        return on == "1", self._number(per_min.strip(" "), "RAMP?")
 
     async def _temperature(self, line: Line) -> float:
         kelvin, status = await self._say(line, f"KRDG? {self._input}", f"RDGST? {self._input}")
-        if bits := self._whole(status, "RDGST?"):
+        if bits := self._whole(status, "RDGST?", digits=3):
             wrong = ", ".join(text for bit, text in _SENSOR.items() if bits & bit) or f"status {bits}"
             raise Refused(self.name, f"sensor {self._input} can't be believed: {wrong}")
-        return self._number(kelvin, "KRDG?")
+        if _KELVIN.fullmatch(kelvin) is None:
+            raise GarbledReply(self.name, f"KRDG? was answered {kelvin!r}, which is no temperature as +nnn.nnn")
+        return float(kelvin)
 
     async def _say(self, line: Line, *messages: str) -> list[str]:
         """Send messages in one, return the answers of those that are queries. Raises Refused by what *ESR? says."""
         queries = [message for message in messages if "?" in message]
         text = ";".join((*messages, "*ESR?"))
         *answers, events = (await line.ask(text)).split(";")
-        if bits := self._whole(events, "*ESR?") & sum(_EVENTS):
+        if bits := self._events(events) & sum(_EVENTS):
             raise Refused(self.name, f"{text}: {', '.join(name for bit, name in _EVENTS.items() if bits & bit)}")
         if len(answers) != len(queries):
             raise GarbledReply(self.name, f"{text} got {len(answers)} answers, where {len(queries)} were expected")
-        return [answer.strip() for answer in answers]
+        return [answer.strip(" ") for answer in answers]
+
+    def _heater(self, text: str) -> int:
+        if text not in ("0", "1", "2", "3"):
+            raise GarbledReply(self.name, f"RANGE? was answered {text!r}, which is no range of a heater")
+        return int(text)
+
+    def _events(self, text: str) -> int:
+        if _REGISTER.fullmatch(text) is None:
+            raise GarbledReply(self.name, f"*ESR? was answered {text!r}, which are not three digits")
+        return int(text)
 
     def _number(self, text: str, query: str) -> float:
-        if _NUMBER.fullmatch(text.strip()) is None or not math.isfinite(float(text)):
+        if _NUMBER.fullmatch(text) is None:
             raise GarbledReply(self.name, f"{query} was answered {text!r}, which is no number")
         return float(text)
 
-    def _whole(self, text: str, query: str) -> int:
-        if not (text.strip().isascii() and text.strip().isdigit()):
+    def _whole(self, text: str, query: str, *, digits: int = 1) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= digits):
             raise GarbledReply(self.name, f"{query} was answered {text!r}, which is no whole number")
         return int(text)

@@ -63,6 +63,14 @@ class LakeShoreSimulator(LineSimulator):
         self.events = POWER_ON
         self._from_k, self._from_s = self.setpoint_k, clock.now_s()
 
+    def power_cycle(self) -> None:
+        """Off and on: settings are kept, the heater is off unless OUTMODE's power-up flag says otherwise."""
+        self._from_k, self._from_s = self.setpoint_k, self.clock.now_s()
+        self.events = POWER_ON
+        if not self.mode[self.output][2]:
+            self.range = 0
+        self._regulate()
+
     # lines
 
     def line(self, text: str) -> str | None:

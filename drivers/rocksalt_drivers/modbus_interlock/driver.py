@@ -41,6 +41,8 @@ FAULTS = ("the door's two channels disagree", "the door is open", "emergency sto
           "the shutter was asked to open and may not", "the shutter was open too long")  # fmt: skip
 EXCEPTIONS = {1: "illegal function", 2: "no such address", 3: "illegal value", 4: "device failure", 6: "busy"}
 HEADER, LONGEST = 6, 254
+BITS_PER_ITEM = {1: 1, 2: 1, 3: 16, 4: 16}
+"""By function: coils and discrete inputs are bits, registers are words."""
 DEFAULT_WATCHDOG_MS = 2000
 
 
@@ -155,7 +157,9 @@ class ModbusInterlock(ByteDevice, Enclosure):
     async def _hold(self, line: Line, register: int, value: int) -> None:
         """Write a setting and believe it when it is read back."""
         writing = WriteMultipleRegistersRequest(address=register, registers=[value])
-        await self._ask(line, writing, WriteMultipleRegistersResponse)
+        answer = await self._ask(line, writing, WriteMultipleRegistersResponse)
+        if (answer.address, answer.count) != (register, 1):
+            raise GarbledReply(self.name, f"register {register} written, {answer.count} from {answer.address} echoed")
         reading = ReadHoldingRegistersRequest(address=register, count=1)
         found = list((await self._ask(line, reading, ReadHoldingRegistersResponse)).registers)
         if found != [value]:
@@ -185,6 +189,8 @@ class ModbusInterlock(ByteDevice, Enclosure):
             raise Refused(self.name, f"{what}: exception {code} ({EXCEPTIONS.get(code, 'not in the standard')})")
         if not isinstance(answer, expected):
             raise GarbledReply(self.name, f"{what} was answered with {body.hex(' ')}, which answers something else")
-        if expected is ReadDiscreteInputsResponse and len(answer.bits) < request.count:
-            raise GarbledReply(self.name, f"{what} was answered with {len(answer.bits)} bits, not {request.count}")
+        if request.function_code in BITS_PER_ITEM:
+            size = (request.count * BITS_PER_ITEM[request.function_code] + 7) // 8
+            if (body[1], len(body)) != (size, 2 + size):  # the library takes what there is
+                raise GarbledReply(self.name, f"{what} was answered with {body.hex(' ')}, not {size} bytes of values")
         return answer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
@@ -64,7 +65,8 @@ class InterlockSimulator:
         self.emergency_ok = self.searched = self.cooled = self.lamp_ok = True
         self.door_b: bool | None = None
         self.coils = [False] * COILS
-        self.holdings = [0, int(options.get("watchdog_ms", 2000)), 0]
+        self._factory = (0, int(options.get("watchdog_ms", 2000)), 0)
+        self.holdings = list(self._factory)
         self.cycles = 0
         self.faults = 0
         self._started_s = self._beat_s = self._raised_s = self._opened_s = self._wire_s()
@@ -74,6 +76,41 @@ class InterlockSimulator:
     def accept(self, send: Callable[[bytes], None]) -> InterlockSession:
         """A new client; any number may be there."""
         return InterlockSession(self, send)
+
+    def power_cycle(self) -> None:
+        """Off and on: relays fall, registers are as the factory left them, no fault is remembered."""
+        now_s = self.clock.now_s()
+        self.coils, self.holdings = [False] * COILS, list(self._factory)
+        self.faults = self.cycles = 0
+        self._odd_since_s.clear()
+        self.door.request_shutter(now_s, False)
+        self.door.permit(now_s, False)
+        self._started_s = self._beat_s = self._raised_s = self._opened_s = self._wire_s()
+        self._set_alarm(self._started_s)
+
+    # what a fault on the wire must know of it
+
+    def question(self, request: bytes) -> str:
+        """A request in words: function and what follows it, in hexadecimal."""
+        return request[MBAP.size :].hex(" ")
+
+    def renewed(self, reply: bytes, request: bytes) -> bytes:
+        """An old reply under a new request's transaction."""
+        return request[:2] + reply[2:]
+
+    def altered(self, reply: bytes, how: Callable[[float], float]) -> bytes:
+        """The one quantity of the map, the chamber's temperature, changed. No number: every register reads 0xFFFF, as
+        gateways answer for what they can't read."""
+        head, registers = reply[: MBAP.size + 2], reply[MBAP.size + 2 :]
+        if reply[MBAP.size] != 4 or len(registers) != 2 * INPUTS:
+            return reply
+        values = list(struct.unpack(f">{INPUTS}H", registers))
+        chamber = how(values[4] / 10) * 10
+        if not math.isfinite(chamber):
+            values = [0xFFFF] * INPUTS
+        else:
+            values[4] = min(max(round(chamber), 0), 0xFFFF)
+        return head + struct.pack(f">{INPUTS}H", *values)
 
     # one message
 

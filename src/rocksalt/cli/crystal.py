@@ -18,7 +18,10 @@ _SHOWN: Final = 1e-3  # of the strongest: weaker lines are left out
 _NAMES: Final = {
     "v0_a3": "V0", "k0_gpa": "K0", "k0p": "K0'", "range_gpa": "the range", "scale": "the pressure scale",
     "debye_k": "the Debye temperature", "gamma0": "gamma", "q": "q", "b_cation_a2": "B of the cation",
-    "b_anion_a2": "B of the anion", "k0_sigma_gpa": "sigma of K0", "k0p_sigma": "sigma of K0'",
+    "b_anion_a2": "B of the anion", "warm_gpa": "the constants at 300 K", "cold_gpa": "the constants at 4 K",
+    "per_gpa": "their pressure derivatives", "f_ev": "the energy at 300 K", "f_width_ev": "the width at 300 K",
+    "f_cold_ev": "the energy when cold", "f_cold_width_ev": "the width when cold", "m_ev": "the M band",
+    "m_width_ev": "the M band's width", "f": "the oscillator strength",
 }  # fmt: skip
 
 
@@ -31,7 +34,7 @@ def crystal_answer(
     temperature_k: float = 300.0,
     wavelength_angstrom: float | None = None,
 ) -> dict[str, Any]:
-    """Cell, volume, bulk modulus, strain, lines, scale, source and sigmas of a phase; JSON-ready.
+    """Cell, volume, bulk modulus, strain, elastic constants, F band, lines, scale, source and sigmas; JSON-ready.
 
     One of pressure (GPa, on the row's scale) and volume (cubic angstrom per cell). Raises Usage for both or neither and
     for numbers that make no sense, tables.UnknownPhase, eos.OutOfRange with the range and the source of the limit.
@@ -72,6 +75,8 @@ def crystal_answer(
         "bulk_modulus_gpa": eos.bulk_modulus_gpa(row, volume, temperature_k),
         "bulk_modulus_sigma": eos.bulk_modulus_sigma_gpa(row, volume),
         "strain": None,
+        "elastic": _elastic(row, pressure, temperature_k),
+        "f_band": _f_band(row, pressure, temperature_k),
         "lines": None,
         "range_gpa": [low, high],
         "form": row.form,
@@ -102,6 +107,48 @@ def _within_its_own_range(row: Phase, pressure_gpa: float) -> None:
             f"{row.name}: {pressure_gpa:.4g} GPa is outside {lowest:g} to {high:g} GPa, the range of its equation of "
             f"state ({row.reference}){why}"
         )
+
+
+def _elastic(row: Phase, pressure_gpa: float, temperature_k: float) -> dict[str, Any] | None:
+    """Elastic constants here; None where none are known for this phase, this far, or at this temperature."""
+    from rocksalt.crystals.elasticity import constants_gpa, constants_sigma_gpa, elastic
+    from rocksalt.crystals.limits import CrystalError
+
+    try:
+        known = elastic(row.salt, row.structure)
+        values = constants_gpa(known, pressure_gpa, temperature_k)
+        sigmas = constants_sigma_gpa(known, pressure_gpa, temperature_k)
+    except CrystalError:
+        return None
+    return {
+        "c11_c12_c44_gpa": values.tolist(),
+        "sigma": sigmas.tolist(),
+        "source": known.reference,
+        "unconfirmed": [_NAMES[name] for name in known.unconfirmed],
+    }
+
+
+def _f_band(row: Phase, pressure_gpa: float, temperature_k: float) -> dict[str, Any] | None:
+    """Energy and width of the F band of the phase that stands at ambient conditions; None for the others and beyond."""
+    from rocksalt.crystals import colour_centres
+    from rocksalt.crystals.limits import CrystalError
+
+    if row.v0_is_fictive or (row.salt.startswith("Cs") != (row.structure == "B2")):
+        return None
+    known = colour_centres.bands(row.salt)
+    try:
+        energy = float(colour_centres.band_ev(row.salt, pressure_gpa, temperature_k))
+        width = float(colour_centres.f_width_ev(row.salt, np.asarray(temperature_k)))
+    except CrystalError:
+        return None
+    return {
+        "energy_ev": energy,
+        "energy_sigma": known.energy_sigma_ev,
+        "width_ev": width,
+        "width_sigma": width * known.width_share,
+        "source": known.source,
+        "unconfirmed": [_NAMES[name] for name in known.unconfirmed if not name.startswith("m_")],
+    }
 
 
 def _lines(row: Phase, a: float, wavelength: float, temperature_k: float) -> list[dict[str, Any]]:
@@ -142,11 +189,12 @@ def render(answer: dict[str, Any]) -> str:
             f"against a = {strain['a0_angstrom']:.4f} Å without pressure"
         )
     low, high = answer["range_gpa"]
-    rows.append(f"  source: {answer['source']}; measured from {low:g} to {high:g} GPa")
+    rows.append(f"  source: {answer['source']}; it holds from {low:g} to {high:g} GPa")
     if answer["unconfirmed"]:
         rows.append(f"  unconfirmed (from memory or from a model): {', '.join(answer['unconfirmed'])}")
     if answer["note"]:
         rows.append(f"  {answer['note']}")
+    rows.extend(_companions(answer))
     if answer["lines"] is not None:
         rows.append(f"  lines at {answer['wavelength_angstrom']:g} Å, powder without texture:")
         rows.append("    hkl     2θ (°)     d (Å)  intensity")
@@ -155,3 +203,23 @@ def render(answer: dict[str, Any]) -> str:
             for line in answer["lines"]
         )
     return "\n".join(rows)
+
+
+def _companions(answer: dict[str, Any]) -> list[str]:
+    """Elastic constants and F band, each with what is unconfirmed in it."""
+    rows = []
+    if (elastic := answer["elastic"]) is not None:
+        values = zip(("C11", "C12", "C44"), elastic["c11_c12_c44_gpa"], elastic["sigma"], strict=True)
+        said = ", ".join(f"{name} {value:.2f} ± {sigma:.2f}" for name, value, sigma in values)
+        rows += [f"  {said} GPa ({elastic['source']})", *_doubt(elastic)]
+    if (band := answer["f_band"]) is not None:
+        rows += [
+            f"  F band {band['energy_ev']:.3f} ± {band['energy_sigma']:.2f} eV, "
+            f"width {band['width_ev']:.2f} ± {band['width_sigma']:.2f} eV ({band['source']})",
+            *_doubt(band),
+        ]
+    return rows
+
+
+def _doubt(part: dict[str, Any]) -> list[str]:
+    return [f"    unconfirmed: {', '.join(part['unconfirmed'])}"] if part["unconfirmed"] else []

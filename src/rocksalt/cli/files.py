@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from rocksalt.cli.answers import Usage
 from rocksalt.config.campaign import Campaign
 from rocksalt.config.check import check
 from rocksalt.config.errors import ConfigError, Problem, shown
-from rocksalt.config.hints import did_you_mean
-from rocksalt.config.reading import read_campaign, read_station, read_table
+from rocksalt.config.reading import read_campaign, read_station
 from rocksalt.config.source import Read
 from rocksalt.config.station import Station
 
@@ -73,23 +71,6 @@ def geometry_problems(station: Read[Station]) -> list[Problem]:
         hint = "distance and wavelength are calibrated together: state the wavelength of the calibration"
         found.append(source.problem(key, rule, hint, name))
     return found
-
-
-def read_faults(path: Path | None, station: Station) -> Mapping[str, Mapping[str, Any]] | None:
-    """A faults file: TOML, a table of simulator options for each device. Raises ConfigError."""
-    if path is None:
-        return None
-    tables, source = read_table(path)
-    problems = [
-        source.problem(name, "there is no such device in the station", did_you_mean(name, station.devices))
-        if name not in station.devices
-        else source.problem(name, "a table of the simulator's options is needed", f"write [{name}]", shown(table))
-        for name, table in tables.items()
-        if name not in station.devices or not isinstance(table, dict)
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return tables
 
 
 def refuse_speed(speed: float) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocksalt.cli.files import geometry_problems, read_faults, refuse_speed, refuse_truth
+from rocksalt.cli.faults import read_faults
+from rocksalt.cli.files import geometry_problems, refuse_speed, refuse_truth
 from rocksalt.config.errors import ConfigError
 from rocksalt.config.reading import read_station
 from rocksalt.daemon.stopping import Stopping, deaf_children
@@ -73,7 +74,7 @@ def serve_simulators(
     stopping: Stopping,
 ) -> None:
     """Play a station's instruments until SIGTERM (or, with until_eof, until standard input closes)."""
-    from rocksalt.cli.simulating import host, make_simulators, make_world, until
+    from rocksalt.cli.simulating import host, make_simulators, make_world, until, with_faults
     from rocksalt.time import ExperimentClock
 
     refuse_speed(speed)
@@ -81,7 +82,7 @@ def serve_simulators(
     station = read_station(station_file)
     if problems := geometry_problems(station):
         raise ConfigError(problems)
-    options = read_faults(faults, station.value)
+    schedule = read_faults(faults, station.value)
 
     async def play() -> None:
         loop = asyncio.get_running_loop()
@@ -92,7 +93,8 @@ def serve_simulators(
         clock = ExperimentClock(loop, speed)
         world = make_world(station, twin_seed=twin_seed, truth=truth)
         try:
-            simulators = make_simulators(station.value, world, clock, only=only, extra_options=options)
+            simulators = make_simulators(station.value, world, clock, only=only, extra_options=schedule.options)
+            simulators = with_faults(simulators, schedule, station.value, world, clock, seed=twin_seed)
             hosted = await host(station.value, simulators, any_port=any_port)
         except BaseException:
             world.close()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rocksalt.cli.answers import Usage
-from rocksalt.cli.files import read_both, read_faults, refuse_speed, refuse_truth
+from rocksalt.cli.faults import read_faults
+from rocksalt.cli.files import read_both, refuse_speed, refuse_truth
 from rocksalt.cli.playing import simulators
 from rocksalt.config.campaign import Campaign
 from rocksalt.config.source import Read
@@ -183,7 +184,7 @@ def _refuse_contradictions(request: Request) -> None:
 
 
 def _virtual(plan: Plan, request: Request, listen: Callable[[Any], None], stopping: Stopping) -> Ended:
-    from rocksalt.cli.simulating import in_memory, make_simulators, make_world
+    from rocksalt.cli.simulating import in_memory, make_simulators, make_world, with_faults
     from rocksalt.daemon.virtual import run_virtual_nodes
     from rocksalt.devices.links.stream import MemoryStream
     from rocksalt.storage.disk import VirtualDisk
@@ -197,9 +198,9 @@ def _virtual(plan: Plan, request: Request, listen: Callable[[Any], None], stoppi
         try:
             twin = Node("twin")
             with twin:
-                players = make_simulators(
-                    plan.station.value, world, clock, extra_options=read_faults(request.faults, plan.station.value)
-                )
+                station, schedule = plan.station.value, read_faults(request.faults, plan.station.value)
+                players = make_simulators(station, world, clock, extra_options=schedule.options)
+                players = with_faults(players, schedule, station, world, clock, seed=request.twin_seed, virtual=True)
             stream = MemoryStream()
             for simulator in players.values():
                 if hasattr(simulator, "stream_to"):

@@ -13,10 +13,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from rocksalt.cli.faults import Schedule
 from rocksalt.config.errors import ConfigError
 from rocksalt.config.source import Read
 from rocksalt.config.station import SHARING_DRIVERS, Device, Station
-from rocksalt.time import Clock, Node
+from rocksalt.time import Chance, Clock, Node
+from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
 from rocksalt.twin.wire.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp, serve_tcp_in_a_row
 from rocksalt.twin.world import World, world_from_station
 
@@ -114,6 +116,54 @@ def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, Any]:
                 InMemory(simulator, node) if sockets is None else tuple(InMemory(socket, node) for socket in sockets)
             )
     return {name: doors[id(simulator)] for name, simulator in simulators.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """An instrument with several sockets."""
+
+    sockets: tuple[Any, ...]
+
+
+def with_faults(
+    simulators: Mapping[str, Any],
+    schedule: Schedule,
+    station: Station,
+    world: World,
+    clock: Clock,
+    *,
+    seed: int,
+    virtual: bool = False,
+) -> dict[str, Any]:
+    """The simulators, those with faults behind them. Call it on the running loop, in the twin's node if there is one.
+
+    seed      of what the faults leave to chance, unless the schedule has its own
+    virtual   whether the links are memory: a line that is serial in the station file is made anew there like any other
+    """
+    chance = Chance(seed if schedule.seed is None else schedule.seed)
+    faulty = dict(simulators)
+    for name, simulator in simulators.items():
+        parts = [part for part, other in simulators.items() if other is simulator]
+        mine = [
+            (number, Fault(**entry.model_dump()))
+            for number, entry in enumerate(schedule.entries)
+            if entry.device in parts
+        ]
+        if not mine or name != parts[0]:  # what happens to one part happens to the instrument
+            continue
+        serial = station.devices[name].link.scheme == "serial" and not virtual
+        behind: Any
+        if hasattr(simulator, "sockets"):  # each has the same faults, and the first tells of them
+            first, *others = simulator.sockets
+            lines = [FaultyLine(first, Faults(mine, clock, chance, world.truth_line))]
+            lines += [FaultyLine(socket, Faults(mine, clock, chance)) for socket in others]
+            behind = Sockets(tuple(lines))
+        elif hasattr(simulator, "handle"):
+            behind = FaultyRequests(simulator, Faults(mine, clock, chance, world.truth_line))
+        else:
+            behind = FaultyLine(simulator, Faults(mine, clock, chance, world.truth_line), serial=serial)
+        faulty |= dict.fromkeys(parts, behind)
+    return faulty
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from rocksalt.crystals.limits import within
 from rocksalt.values import FloatArray
 
 # Below this argument the Bernoulli series (it converges to 2 pi), above it the sum of exponentials.
@@ -28,17 +29,27 @@ _SERIES: Final = _bernoulli_over_factorial()
 
 
 def debye3(y: FloatArray) -> FloatArray:
-    """D3(y) for y > 0, any shape: energy per mode over kT without zero-point motion; towards 1 when hot."""
+    """D3(y) for y > 0, any shape: energy per mode over kT without zero-point motion; towards 1 when hot.
+
+    Raises limits.CrystalError for anything that isn't above zero.
+    """
     return _debye(y, 3)
 
 
 def debye1(y: FloatArray) -> FloatArray:
-    """D1(y) for y > 0, any shape: mean square displacement goes as (D1(y)/y + 1/4) / theta."""
+    """D1(y) for y > 0, any shape: mean square displacement goes as (D1(y)/y + 1/4) / theta.
+
+    Raises limits.CrystalError for anything that isn't above zero.
+    """
     return _debye(y, 1)
 
 
 def _debye(y: FloatArray, n: int) -> FloatArray:
     y = np.asarray(y, dtype=np.float64)
+    if not ((y > 0.0) & (y < np.inf)).all():
+        within(
+            "theta/T of a Debye function", y, 0.0, np.inf, "Debye 1912: both temperatures are above zero", open_low=True
+        )
     flat = y.ravel()
     result = np.empty_like(flat)
     low = flat < _SWITCH

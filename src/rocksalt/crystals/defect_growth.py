@@ -6,18 +6,29 @@ orders of magnitude as defaults, every one of them unconfirmed. Concentrations p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
 
 from rocksalt.crystals.absorption import density_kg_per_m3
 from rocksalt.crystals.colour_centres import ColourCentreError, optical_density
+from rocksalt.crystals.limits import within
 from rocksalt.crystals.tables import PHASES, ions
 from rocksalt.values import FloatArray
 
 _BOLTZMANN_EV: Final = 8.617333262e-5  # eV per K, SI 2019
+_REFERENCE_K: Final = 300.0
+_LAWS: Final = "the growth and rate laws hold for nothing else"
 _ELECTRON_VOLT_J: Final = 1.602176634e-19  # SI 2019
+
+
+def _checked(name: str, value: FloatArray | float) -> FloatArray:
+    return within(name, value, 0.0, np.inf, _LAWS, error=ColourCentreError)
+
+
+def _above_zero(name: str, value: FloatArray | float) -> FloatArray:
+    return within(name, value, 0.0, np.inf, _LAWS, open_low=True, error=ColourCentreError)
 
 
 def ev_per_cm3_per_gy(salt: str) -> float:
@@ -42,19 +53,26 @@ class Growth:
     s: float
 
     def __post_init__(self) -> None:
-        if not (min(self.a1, self.a2, self.s) >= 0.0 and min(self.d1_gy, self.d2_gy) > 0.0):
-            raise ColourCentreError(f"{self}: amplitudes and slope must not be negative, the two doses positive")
+        for name, value in (("a1", self.a1), ("a2", self.a2), ("s", self.s)):
+            _checked(f"{name} of the growth law", value)
+        for name, value in (("d1 (Gy)", self.d1_gy), ("d2 (Gy)", self.d2_gy)):
+            _above_zero(f"{name} of the growth law", value)
 
     def per_cm3(self, dose_gy: FloatArray) -> FloatArray:
         """F centres at doses (Gy, any shape). Raises ColourCentreError for a negative dose or NaN."""
-        dose = _checked("dose_gy", dose_gy)
+        dose = _checked("dose (Gy)", dose_gy)
         first, second = (-np.expm1(-dose / scale) for scale in (self.d1_gy, self.d2_gy))
         return np.asarray(self.a1 * first + self.a2 * second + self.s * dose)
 
 
 def typical_growth(salt: str, *, ev_per_centre: float = 1e3, vacancies_per_cm3: float = 5e16) -> Growth:
     """A pure crystal at room temperature, by order of magnitude: some 1e3 eV a centre at first, ten times that
-    later."""
+    later.
+
+    Raises UnknownPhase, and ColourCentreError for a cost or a number of vacancies that isn't positive.
+    """
+    _above_zero("cost of a centre (eV)", ev_per_centre)
+    _above_zero("vacancies per cm3", vacancies_per_cm3)
     per_gy = ev_per_cm3_per_gy(salt)
     slow = 5e17
     return Growth(
@@ -67,6 +85,11 @@ def typical_growth(salt: str, *, ev_per_centre: float = 1e3, vacancies_per_cm3: 
 class PairRates:
     """Rate form: dF/dt = eta G (1 - v F) - k F H, dH/dt = eta G - k F H - trapped H; G pairs per cm^3 s at eta = 1.
 
+    v is the volume in which a new pair is lost to an F centre that is there: tunnelling, and all that saturates a cold
+    crystal (beyond 1e19 per cm^3 in liquid helium). k is the recombination of mobile H at 300 K; `mobile_ev` is by how
+    much it outruns trapping as the crystal warms, k(T) = k exp(-mobile_ev/k_B (1/T - 1/300 K)): so rate and saturation
+    both depend on temperature, as in KCl and NaCl between 10 and 325 K.
+
     eta(T) = (leak + A)/(1 + A) / (1 + B), A = separate_rate exp(-separate_ev/kT): a pair must part before it recombines
     by tunnelling; B = recombine_rate exp(-recombine_ev/kT): when hot it recombines all the same. So there is a best T.
     """
@@ -74,20 +97,30 @@ class PairRates:
     overlap_cm3: float = 1e-19
     recombination_cm3_per_s: float = 1e-19
     trapping_per_s: float = 1e-2
+    mobile_ev: float = 0.05
     leak: float = 0.02
     separate_ev: float = 0.05
     separate_rate: float = 300.0
     recombine_ev: float = 0.15
     recombine_rate: float = 3e3
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _checked(f"{field.name} of the pair rates", getattr(self, field.name))
+        within("leak of the pair rates", self.leak, 0.0, 1.0, "a share of pairs", error=ColourCentreError)
+
     def efficiency(self, temperature_k: FloatArray) -> FloatArray:
         """eta (0 to 1) at temperatures (K, any shape). Raises ColourCentreError for one that isn't above zero."""
-        kelvin = _checked("temperature_k", temperature_k)
-        if not (kelvin > 0.0).all():
-            raise ColourCentreError("temperature_k must be above zero")
+        kelvin = _above_zero("temperature (K)", temperature_k)
         part = self.separate_rate * np.exp(-self.separate_ev / (_BOLTZMANN_EV * kelvin))
         meet = self.recombine_rate * np.exp(-self.recombine_ev / (_BOLTZMANN_EV * kelvin))
         return np.asarray((self.leak + part) / (1.0 + part) / (1.0 + meet))
+
+    def recombination(self, temperature_k: float) -> float:
+        """k (cm^3/s) at a temperature (K). Raises ColourCentreError for one that isn't above zero."""
+        kelvin = float(_above_zero("temperature (K)", temperature_k))
+        cold = 1.0 / kelvin - 1.0 / _REFERENCE_K
+        return self.recombination_cm3_per_s * float(np.exp(-self.mobile_ev / _BOLTZMANN_EV * cold))
 
 
 # Chlorides (and what nobody measured) do best near room temperature; bromides and iodides between 150 and 200 K.
@@ -114,15 +147,16 @@ def advance_pairs(
     """
     from scipy.integrate import solve_ivp
 
-    for name, value in (("f_per_cm3", f_per_cm3), ("h_per_cm3", h_per_cm3), ("pairs_per_cm3_s", pairs_per_cm3_s),
-                        ("duration_s", duration_s)):  # fmt: skip
+    for name, value in (("F per cm3", f_per_cm3), ("H per cm3", h_per_cm3), ("pairs per cm3 s", pairs_per_cm3_s),
+                        ("duration (s)", duration_s)):  # fmt: skip
         _checked(name, value)
     made = float(rates.efficiency(np.asarray(temperature_k))) * pairs_per_cm3_s
+    recombination = rates.recombination(temperature_k)
     unit = 1e17
 
     def slope(_: float, state: FloatArray) -> list[float]:
         f, h = state * unit
-        met = rates.recombination_cm3_per_s * f * h
+        met = recombination * f * h
         grown = made * (1.0 - rates.overlap_cm3 * f) - met
         return [grown / unit, (made - met - rates.trapping_per_s * h) / unit]
 
@@ -148,13 +182,20 @@ class Aggregates:
     exponent: float = -0.25
     tau_s: float = 600.0
 
+    def __post_init__(self) -> None:
+        for name, value in (("km (cm3)", self.km_cm3), ("kr (cm3)", self.kr_cm3), ("kn (cm3)", self.kn_cm3)):
+            _checked(f"{name} of the aggregates", value)
+        _above_zero("reference dose rate of the aggregates (Gy/s)", self.reference_gy_per_s)
+        _above_zero("tau of the aggregates (s)", self.tau_s)
+        within("exponent of the aggregates", self.exponent, -5.0, 5.0, "a power of the dose rate",
+               error=ColourCentreError)  # fmt: skip
+
     def equilibrium_per_cm3(
         self, f_per_cm3: FloatArray, dose_rate_gy_per_s: float
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(M, R, N) per cm^3 that belong to F at this dose rate (Gy/s, above zero)."""
-        f = _checked("f_per_cm3", f_per_cm3)
-        if not dose_rate_gy_per_s > 0.0:
-            raise ColourCentreError(f"dose rate {dose_rate_gy_per_s:g} Gy/s: aggregates follow a rate above zero")
+        f = _checked("F per cm3", f_per_cm3)
+        _above_zero("dose rate (Gy/s), which aggregates follow,", dose_rate_gy_per_s)
         m = self.km_cm3 * (dose_rate_gy_per_s / self.reference_gy_per_s) ** self.exponent * f**2
         r = self.kr_cm3 * f * m
         return np.asarray(m), np.asarray(r), np.asarray(self.kn_cm3 * f * r)
@@ -164,8 +205,8 @@ class Aggregates:
     ) -> FloatArray:
         """M after `duration_s` (s) at constant F and dose rate: exponential towards equilibrium. In the dark M
         stays."""
-        start = _checked("m_per_cm3", m_per_cm3)
-        _checked("duration_s", duration_s)
+        start = _checked("M per cm3", m_per_cm3)
+        _checked("duration (s)", duration_s)
         if dose_rate_gy_per_s == 0.0:
             return start
         goal = self.equilibrium_per_cm3(f_per_cm3, dose_rate_gy_per_s)[0]
@@ -180,10 +221,12 @@ def annealed_share(
     Simpson's rule on 65 points a segment. KCl, KBr F centres go at 400-500 K, LiF's stay beyond 600 K. Raises
     ColourCentreError for fewer than two points, times that don't rise, or temperatures not above zero.
     """
-    kelvin, seconds = _checked("temperatures_k", temperatures_k), _checked("times_s", times_s)
-    if not (kelvin.ndim == 1 and kelvin.shape == seconds.shape and len(kelvin) > 1 and (np.diff(seconds) > 0.0).all()
-            and (kelvin > 0.0).all()):  # fmt: skip
-        raise ColourCentreError("a temperature history needs two or more points, times that rise, kelvin above zero")
+    kelvin, seconds = _above_zero("temperature (K)", temperatures_k), _checked("time (s)", times_s)
+    if not (kelvin.ndim == 1 and kelvin.shape == seconds.shape and len(kelvin) > 1 and (np.diff(seconds) > 0.0).all()):
+        raise ColourCentreError("a temperature history needs two or more points and times that rise: the rate law goes "
+                                "forward in time")  # fmt: skip
+    _checked("activation energy (eV)", activation_ev)
+    _checked("frequency factor (1/s)", frequency_per_s)
     place = np.linspace(0.0, 1.0, 65)
     weights = np.array([1.0, *([4.0, 2.0] * 31), 4.0, 1.0]) / (3.0 * 64)
     path = kelvin[:-1, None] + np.diff(kelvin)[:, None] * place
@@ -200,10 +243,10 @@ def bleached(
     First order with the band's own cross-section alpha/n_F: light beside the band does nothing. `to_m` is the share of
     lost F that pairs up (two to an M); yield and share are unconfirmed. Raises ColourCentreError for anything negative.
     """
-    for name, value in (("f_per_cm3", f_per_cm3), ("photons_per_cm2", photons_per_cm2), ("photon_ev", photon_ev)):
+    for name, value in (("F per cm3", f_per_cm3), ("photons per cm2", photons_per_cm2), ("photon (eV)", photon_ev)):
         _checked(name, value)
-    if not (0.0 <= yield_ <= 1.0 and 0.0 <= to_m <= 1.0):
-        raise ColourCentreError(f"yield {yield_:g} and share {to_m:g} must lie in 0 to 1")
+    for name, share in (("yield of bleaching", yield_), ("share that pairs up", to_m)):
+        within(name, share, 0.0, 1.0, "a share", error=ColourCentreError)
     unit = 1e16
     density = float(optical_density(salt, np.asarray(unit), 10.0, np.asarray(photon_ev), temperature_k))
     cross_section_cm2 = density * np.log(10.0) / unit
@@ -214,14 +257,7 @@ def bleached(
 def faded(f_per_cm3: FloatArray, dark_s: FloatArray, *, share: float = 0.2, tau_s: float = 3600.0) -> FloatArray:
     """F centres after time in the dark (s): a share of loose pairs recombines with one time constant, the rest
     stays."""
-    start, dark = _checked("f_per_cm3", f_per_cm3), _checked("dark_s", dark_s)
-    if not (0.0 <= share <= 1.0 and tau_s > 0.0):
-        raise ColourCentreError(f"share {share:g} must lie in 0 to 1 and tau {tau_s:g} s be positive")
+    start, dark = _checked("F per cm3", f_per_cm3), _checked("time in the dark (s)", dark_s)
+    within("share that fades", share, 0.0, 1.0, "a share", error=ColourCentreError)
+    _above_zero("tau of fading (s)", tau_s)
     return np.asarray(start * (1.0 - share + share * np.exp(-dark / tau_s)))
-
-
-def _checked(name: str, value: FloatArray | float) -> FloatArray:
-    values = np.asarray(value, dtype=np.float64)
-    if not (np.isfinite(values).all() and (values >= 0.0).all()):
-        raise ColourCentreError(f"{name} is {value}: it must be a number that is not negative")
-    return values

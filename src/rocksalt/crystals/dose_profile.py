@@ -11,24 +11,26 @@ from typing import Final
 import numpy as np
 
 from rocksalt.crystals import absorption
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.tables import PHASES, ions
 from rocksalt.values import FloatArray
 
 _JOULE_PER_KEV: Final = 1.602176634e-16  # SI 2019
 _LOWEST_KEV: Final = 2.0  # below it the absorption tables end; such photons don't leave a tube's window anyway
-# Kalpha1, Kalpha2, Kbeta1 in keV, and their photons (Kalpha1 = 1). Energies as in xraydb (Elam); relative numbers
-# 1 : 0.52 : 0.2 are the usual ones for medium elements, from memory.
+# Kalpha1, Kalpha2, Kbeta1 in keV, and photons of Kalpha1, Kalpha2 and all Kbeta (Kalpha1 = 1): read in xraydb 4.5.8
+# (Elam). Confirmed.
 _LINES_KEV: Final = {
-    "Cu": (8.0478, 8.0278, 8.9053),
-    "Mo": (17.4793, 17.3743, 19.6083),
-    "Ag": (22.1629, 21.9903, 24.9424),
+    "Cu": (8.0463, 8.0267, 8.9039),
+    "Mo": (17.4800, 17.3750, 19.6060),
+    "Ag": (22.1630, 21.9900, 24.9410),
 }
-_LINE_PHOTONS: Final = (1.0, 0.52, 0.2)
+_LINE_PHOTONS: Final = {"Cu": (1.0, 0.510, 0.222), "Mo": (1.0, 0.524, 0.290), "Ag": (1.0, 0.531, 0.311)}
+# Foils: xraydb's densities; "C" is diamond, 3.515 g/cm3.
 _KG_PER_M3: Final = {"Be": 1848.0, "C": 3515.0, "Al": 2699.0, "Ni": 8908.0, "Zr": 6520.0, "Rh": 12410.0, "Pd": 12020.0}
 FILTERS: Final = tuple(_KG_PER_M3)
 
 
-class DoseError(ValueError):
+class DoseError(CrystalError):
     """A negative dose, flux or thickness, an angle or an energy that no beam has, or not a number."""
 
 
@@ -41,10 +43,10 @@ class Spectrum:
 
     def __post_init__(self) -> None:
         energy, photons = np.atleast_1d(self.energy_kev), np.atleast_1d(self.photons_per_s)
-        if not (energy.shape == photons.shape and energy.ndim == 1 and (energy > 0.0).all() and (photons >= 0.0).all()):
-            raise DoseError(
-                "a spectrum needs as many numbers of photons, none negative, as energies, all above zero (keV)"
-            )
+        if not (energy.shape == photons.shape and energy.ndim == 1):
+            raise DoseError("a spectrum needs as many numbers of photons as energies, each a row of them")
+        within("energy (keV)", energy, 0.0, np.inf, "a photon's energy", open_low=True, error=DoseError)
+        within("photons a second", photons, 0.0, np.inf, "a number of photons", error=DoseError)
 
 
 def monochromatic(energy_kev: float, photons_per_s: float) -> Spectrum:
@@ -62,14 +64,13 @@ def tube_spectrum(
     (0.6 is of the right size for 30-50 kV and unconfirmed); filters are (element, thickness in um), diamond is "C".
     Bremsstrahlung begins at 2 keV. Raises DoseError for an unknown anode or filter and numbers that make no sense.
     """
-    if anode not in _LINES_KEV or not (kilovolt > _LINES_KEV[anode][2] and photons_per_s >= 0.0):
-        raise DoseError(
-            f"a tube of {anode} at {kilovolt:g} kV with {photons_per_s:g} photons/s: there are "
-            f"{', '.join(_LINES_KEV)}, the voltage must excite the K lines and the photons must not be negative"
-        )
-    if not 0.0 <= characteristic_share <= 1.0:
-        raise DoseError(f"the share of characteristic photons is {characteristic_share:g}; it must lie in 0 to 1")
-    lines = np.array(_LINE_PHOTONS) / sum(_LINE_PHOTONS) * characteristic_share
+    if anode not in _LINES_KEV:
+        raise DoseError(f"there is no tube of {anode!r} in the table; there are {', '.join(_LINES_KEV)}")
+    within(f"voltage of a tube of {anode} (kV)", kilovolt, _LINES_KEV[anode][2], 150.0,
+           "it must excite the K lines, Elam's energies; absorption is known to 150 keV", error=DoseError)  # fmt: skip
+    within("photons a second", photons_per_s, 0.0, np.inf, "a number of photons", error=DoseError)
+    within("share of characteristic photons", characteristic_share, 0.0, 1.0, "a share", error=DoseError)
+    lines = np.array(_LINE_PHOTONS[anode]) / sum(_LINE_PHOTONS[anode]) * characteristic_share
     edges = np.linspace(_LOWEST_KEV, kilovolt, 201)
     middle = 0.5 * (edges[1:] + edges[:-1])
     brems = kilovolt / middle - 1.0
@@ -84,17 +85,17 @@ def tube_spectrum(
 
 def transmission(element: str, thickness_um: float, energy_kev: FloatArray) -> FloatArray:
     """Share of photons (energies in keV, (n,)) that a foil passes, photo-absorption only. Raises DoseError."""
-    if element not in _KG_PER_M3 or not thickness_um >= 0.0:
-        raise DoseError(
-            f"a filter of {thickness_um:g} um of {element}: there are {', '.join(FILTERS)}, none thinner than 0"
-        )
+    if element not in _KG_PER_M3:
+        raise DoseError(f"there is no filter of {element!r} in the table; there are {', '.join(FILTERS)}")
+    within(f"thickness of the filter of {element} (um)", thickness_um, 0.0, np.inf, "a length", error=DoseError)
     mass = [absorption.element_mass_absorption_m2_per_kg(element, float(kev)) for kev in np.atleast_1d(energy_kev)]
     return np.asarray(np.exp(-np.array(mass) * _KG_PER_M3[element] * thickness_um * 1e-6))
 
 
 def depth_grid(thickness_m: float, points: int = 2001) -> FloatArray:
     """Depths (m) from the surface to the back, close together at the surface, where soft photons stop."""
-    _positive("thickness_m", thickness_m)
+    _positive("thickness (m)", thickness_m)
+    within("points", points, 2, 1e7, "a grid has two ends", error=DoseError)
     return np.asarray(thickness_m * np.linspace(0.0, 1.0, points) ** 3)
 
 
@@ -106,13 +107,11 @@ def dose_rate_profile_gy_per_s(
 
     D'(z) = sum over the spectrum of flux E (mu/rho) exp(-mu z / sin i) / area; `area_m2` is the beam's own
     cross-section, uniform: a grazing beam lights a larger surface, but stops nearer to it. Density is the ambient one.
-    Raises DoseError, UnknownPhase, ValueError for an energy outside 2 to 150 keV.
+    Raises DoseError, UnknownPhase, absorption.AbsorptionError for an energy outside 2 to 150 keV.
     """
-    _positive("area_m2", area_m2)
+    _positive("area of the beam (m2)", area_m2)
     slant = _slant(incidence_deg)
-    depth = np.asarray(depth_m, dtype=np.float64)
-    if not (depth >= 0.0).all():
-        raise DoseError(f"depths below the surface must not be negative; these are {depth_m}")
+    depth = _depths(depth_m)
     density = _density(salt)
     total = np.zeros_like(depth)
     for kev, photons in zip(beam.energy_kev, beam.photons_per_s, strict=True):
@@ -129,26 +128,29 @@ def diffraction_weight(
     Reflection (`thickness_m` None): exp(-2 mu z / sin theta). Transmission through a plate across the beam: the way in
     and the way out at 2 theta, exp(-mu [z + (t - z) / cos 2 theta]).
     """
-    if not 0.0 < theta_deg < (90.0 if thickness_m is None else 45.0):
-        raise DoseError(f"theta is {theta_deg:g} degrees; it must lie in 0 to 90, in 0 to 45 for transmission")
+    # Just below the limit the way out of a plate is endless, and so is the way in of a reflection at zero.
+    within("theta (degrees)", theta_deg, 0.0, 90.0 if thickness_m is None else 44.99,
+           "half a scattering angle; a plate passes 2 theta below 90", open_low=True, error=DoseError)  # fmt: skip
     mu = absorption.linear_attenuation_per_m(salt, energy_kev)
-    depth = np.asarray(depth_m, dtype=np.float64)
+    depth = _depths(depth_m)
     if thickness_m is None:
         return np.asarray(np.exp(-2.0 * mu * depth / np.sin(np.radians(theta_deg))))
-    _positive("thickness_m", thickness_m)
+    _positive("thickness (m)", thickness_m)
+    _depths(depth, thickness_m)
     out = (thickness_m - depth) / np.cos(np.radians(2.0 * theta_deg))
     return np.asarray(np.exp(-mu * (depth + out)))
 
 
 def absorption_weight(depth_m: FloatArray) -> FloatArray:
     """Light through the plate counts centres at all depths alike."""
-    return np.ones_like(np.asarray(depth_m, dtype=np.float64))
+    return np.ones_like(_depths(depth_m))
 
 
 def micrograph_weight(depth_m: FloatArray, focus_m: float, depth_of_field_m: float) -> FloatArray:
     """A microscope sees one depth sharply: a Gaussian whose full width at half maximum is the depth of field (m)."""
-    _positive("depth_of_field_m", depth_of_field_m)
-    depth = np.asarray(depth_m, dtype=np.float64)
+    _positive("depth of field (m)", depth_of_field_m)
+    within("focus below the surface (m)", focus_m, 0.0, np.inf, "a depth", error=DoseError)
+    depth = _depths(depth_m)
     return np.asarray(np.exp(-4.0 * np.log(2.0) * ((depth - focus_m) / depth_of_field_m) ** 2))
 
 
@@ -158,10 +160,12 @@ def seen(quantity: FloatArray, weight: FloatArray, depth_m: FloatArray) -> float
     Give it the concentration at the local dose rather than the dose where growth isn't linear: the mean of a saturating
     curve isn't the curve of the mean. Raises DoseError where the channel sees nothing or depths don't rise.
     """
-    depth = np.asarray(depth_m, dtype=np.float64)
+    depth = _depths(depth_m)
+    within("weight of a depth", weight, 0.0, np.inf, "a channel counts a depth or it does not", error=DoseError)
+    within("quantity over depth", quantity, -np.inf, np.inf, "a mean of numbers", error=DoseError)
     whole = float(np.trapezoid(weight, depth))
     if not ((np.diff(depth) > 0.0).all() and whole > 0.0):
-        raise DoseError("depths must rise, and the channel must see some of them")
+        raise DoseError("depths must rise, and the channel must see some of them: a mean over nothing is no number")
     return float(np.trapezoid(np.asarray(quantity) * weight, depth)) / whole
 
 
@@ -171,11 +175,14 @@ def _density(salt: str) -> float:
 
 
 def _slant(incidence_deg: float) -> float:
-    if not 0.0 < incidence_deg <= 90.0:  # across the surface
-        raise DoseError(f"the beam enters at {incidence_deg:g} degrees to the surface; it must lie in 0 to 90")
+    within("angle of the beam to the surface (degrees)", incidence_deg, 0.0, 90.0, "90 is straight on", open_low=True,
+           error=DoseError)  # fmt: skip
     return float(np.sin(np.radians(incidence_deg)))
 
 
 def _positive(name: str, value: float) -> None:
-    if not 0.0 < value < np.inf:
-        raise DoseError(f"{name} is {value:g}: it must be positive")
+    within(name, value, 0.0, np.inf, "a size", open_low=True, error=DoseError)
+
+
+def _depths(depth_m: FloatArray, deepest_m: float = np.inf) -> FloatArray:
+    return within("depth below the surface (m)", depth_m, 0.0, deepest_m, "the crystal", error=DoseError)

@@ -13,6 +13,7 @@ from typing import Final, Protocol, overload
 import numpy as np
 
 from rocksalt.crystals.debye import debye3
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.tables import Phase
 from rocksalt.values import FloatArray
 
@@ -31,7 +32,7 @@ _FITTED: Final = (-0.9, -0.95, 0.8)
 _HELD: Final = (0.0, -0.97, 0.0)
 
 
-class OutOfRange(ValueError):
+class OutOfRange(CrystalError):
     """A pressure, volume, cell or temperature outside what the phase's source supports, or not a number."""
 
 
@@ -57,12 +58,15 @@ def _elementwise(function: Callable[[Phase, FloatArray, FloatArray], FloatArray]
     ) -> float | FloatArray:
         values, temperatures = np.asarray(quantity, dtype=np.float64), np.asarray(temperature_k, dtype=np.float64)
         if np.isnan(values).any():
-            raise OutOfRange(f"{function.__name__} of {phase.name} was asked for NaN; leave missing values out")
+            raise OutOfRange(
+                f"{function.__name__} of {phase.name} was asked for NaN; leave missing values out: it must be a "
+                f"number, and {_source(phase)}"
+            )
         low, high = TEMPERATURE_K
         if not ((temperatures >= low) & (temperatures <= high)).all():
             raise OutOfRange(
                 f"{phase.name}: {_extreme(temperatures, low, high):g} K is outside {low:g} to {high:g} K, where the "
-                "Debye model of its thermal pressure holds"
+                "Mie-Grueneisen-Debye model of its heat is followed (checked against measured expansion at 300 K)"
             )
         result = function(phase, values, temperatures)
         return float(result) if result.ndim == 0 else result
@@ -167,14 +171,19 @@ def volume_sigma_a3(
     return float(sigma) if sigma.ndim == 0 else sigma
 
 
-def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float:
+@overload
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float: ...
+@overload
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: FloatArray) -> FloatArray: ...
+def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> float | FloatArray:
     """One sigma (GPa) that the row leaves on the 300 K bulk modulus at `volume_a3`, with the correlations that
     `pressure_sigma_gpa` uses; derivatives by differences of 1e-5. Raises OutOfRange."""
-    here = bulk_modulus_gpa(phase, volume_a3)
-    volume, reference = np.asarray(volume_a3), np.asarray(_REFERENCE_K)
+    volume, reference = np.asarray(volume_a3, dtype=np.float64), np.asarray(_REFERENCE_K)
+    here = np.asarray(bulk_modulus_gpa(phase, volume))
 
-    def moved(by: float, **changed: float) -> float:
-        return (float(_pressure_and_modulus(replace(phase, **changed), volume, reference)[1]) - here) / by  # type: ignore[arg-type]
+    def moved(by: float, **changed: float) -> FloatArray:
+        there = _pressure_and_modulus(replace(phase, **changed), volume, reference)[1]  # type: ignore[arg-type]
+        return np.asarray((there - here) / by)
 
     v0, k0, k0p = phase.v0_a3 * 1e-5, phase.k0_gpa * 1e-5, phase.k0p * 1e-5
     by_v0 = moved(v0, v0_a3=phase.v0_a3 + v0) * phase.v0_sigma_a3
@@ -182,7 +191,8 @@ def bulk_modulus_sigma_gpa(phase: Phase, volume_a3: float) -> float:
     by_k0p = moved(k0p, k0p=phase.k0p + k0p) * phase.k0p_sigma
     v0_k0, k0_k0p, v0_k0p = _FITTED if phase.v0_fitted else _HELD
     together = v0_k0 * by_v0 * by_k0 + k0_k0p * by_k0 * by_k0p + v0_k0p * by_v0 * by_k0p
-    return float(np.sqrt(by_v0**2 + by_k0**2 + by_k0p**2 + 2.0 * together))
+    sigma = np.sqrt(by_v0**2 + by_k0**2 + by_k0p**2 + 2.0 * together)
+    return float(sigma) if sigma.ndim == 0 else sigma
 
 
 def extrapolated(phase: Phase) -> Phase:
@@ -221,7 +231,13 @@ def extrapolation_sigma_gpa(phase: Phase, volume_a3: float | FloatArray) -> floa
 
 
 def debye_temperature_k(phase: Phase, volume_a3: FloatArray) -> FloatArray:
-    """Debye temperature (K) of cells of `volume_a3` (cubic angstrom, any shape): theta0 exp((gamma0 - gamma) / q)."""
+    """Debye temperature (K) of cells of `volume_a3` (cubic angstrom, any shape): theta0 exp((gamma0 - gamma) / q).
+
+    Raises OutOfRange for a volume that isn't above zero.
+    """
+    if not ((volume_a3 > 0.0) & (volume_a3 < np.inf)).all():
+        within(f"volume of a cell of {phase.name} (A3)", volume_a3, 0.0, np.inf, phase.reference, open_low=True,
+               error=OutOfRange)  # fmt: skip
     growth = np.log(volume_a3 / phase.v0_a3)
     if phase.q != 0.0:
         growth = np.expm1(phase.q * growth) / phase.q
@@ -342,6 +358,6 @@ def _extreme(values: FloatArray, low: float, high: float) -> float:
 def _source(phase: Phase) -> str:
     low, high = phase.range_gpa
     return (
-        f"its equation of state was measured from {low:g} to {high:g} GPa ({phase.reference}) "
+        f"its equation of state holds from {low:g} to {high:g} GPa ({phase.reference}) "
         f"and is followed a tenth and 0.5 GPa above that and {_tension_gpa(phase):.3g} GPa into tension at 300 K"
     )

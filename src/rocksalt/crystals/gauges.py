@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from rocksalt.crystals.debye import debye3
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.scales import SCALES, ScaleError
 from rocksalt.values import FloatArray, Measured
 
@@ -26,7 +27,7 @@ _BOLTZMANN_GPA_A3: Final = 1.380649e-2  # GPa A3 per K, SI 2019
 _REFERENCE_K: Final = 300.0
 
 
-class GaugeError(ValueError):
+class GaugeError(CrystalError):
     """A reading that the gauge can't give, or a temperature outside its calibration."""
 
 
@@ -79,7 +80,9 @@ def ruby_line_nm(temperature_k: float) -> float:
     GaugeError."""
     low, high = RUBY_TEMPERATURE_K
     if not low <= temperature_k <= high:
-        raise GaugeError(f"ruby at {temperature_k:g} K: its line was followed from {low:g} to {high:g} K (Ragan 1992)")
+        raise GaugeError(
+            f"ruby at {temperature_k:g} K is outside {low:g} to {high:g} K, where its line was followed (Ragan 1992)"
+        )
 
     def wavenumber(kelvin: float) -> float:
         return float(np.polynomial.polynomial.polyval(max(kelvin, 50.0), _RAGAN))
@@ -105,9 +108,13 @@ def ruby_pressure_gpa(
         known = ", ".join(name for name, row in SCALES.items() if row.gauge == "ruby")
         raise ScaleError(f"{scale!r} is no ruby scale; there are {known}")
     row = SCALES[scale]
+    _sigmas(wavelength_nm, temperature_k)
     reference = RUBY_REFERENCE_NM if unloaded_nm is None else unloaded_nm
     if not (600.0 < wavelength_nm.value < 1000.0 and 600.0 < reference < 800.0):
-        raise GaugeError(f"R1 at {wavelength_nm.value:g} nm, unloaded {reference:g} nm: ruby shines at 690 to 800 nm")
+        raise GaugeError(
+            f"R1 at {wavelength_nm.value:g} nm, unloaded {reference:g} nm: it must lie in 600 to 1000 nm, unloaded in "
+            "600 to 800; ruby shines at 690 to 800 (Shen et al., High Press. Res. 40, 299, 2020)"
+        )
 
     def ratio(nm: float, kelvin: float) -> FloatArray:
         return np.asarray(nm / (reference / RUBY_REFERENCE_NM * ruby_line_nm(kelvin)))
@@ -143,12 +150,16 @@ def marker_pressure_gpa(marker: str, a_angstrom: Measured, temperature_k: float 
     the source's.
     """
     row = _marker(marker)
+    _sigmas(a_angstrom)
     low, high = row.temperature_k
     if not low <= temperature_k <= high:
         raise GaugeError(f"{marker} at {temperature_k:g} K is outside {low:g} to {high:g} K ({row.reference})")
     edge = row.v0_a3 ** (1.0 / 3.0)
     if not 0.75 * edge < a_angstrom.value < 1.05 * edge:
-        raise GaugeError(f"{marker}: a cell of {a_angstrom.value:g} A is no squeezed {edge:.4f} A")
+        raise GaugeError(
+            f"{marker}: a cell of {a_angstrom.value:g} A is outside 0.75 to 1.05 of {edge:.4f} A, its unloaded one "
+            f"({row.reference})"
+        )
 
     def at(a: float, v0: float, k0: float, k0p: float) -> float:
         x = a / v0 ** (1.0 / 3.0)
@@ -168,6 +179,11 @@ def marker_pressure_gpa(marker: str, a_angstrom: Measured, temperature_k: float 
     ]
     parts = [move / (1e-6 * value) * sigma for move, value, sigma in zip(moves, best, sigmas, strict=True)]
     return Measured(pressure, float(np.linalg.norm(parts)))
+
+
+def _sigmas(*readings: Measured) -> None:
+    for reading in readings:
+        within("sigma of a reading", reading.sigma, 0.0, np.inf, "a standard deviation", error=GaugeError)
 
 
 def _marker(name: str) -> Marker:

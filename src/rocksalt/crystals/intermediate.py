@@ -13,10 +13,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.structure import ionic_form_factors
 from rocksalt.crystals.tables import Phase
 from rocksalt.crystals.transition import TRANSITIONS
 from rocksalt.values import FloatArray
+
+
+class IntermediateError(CrystalError):
+    """A salt in which B33 was not seen, or a cell or spacing that it can't have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +63,16 @@ class StrayLines:
 def stray_lines(phase_b1: Phase, a_b1_angstrom: float, wavelength_angstrom: float, d_min_angstrom: float) -> StrayLines:
     """Lines of B33 down to `d_min_angstrom`, from the B1 cell at the same pressure. Without Debye-Waller factor.
 
-    Raises ValueError for a salt in which B33 was not seen, and for a wavelength or spacing that isn't positive.
+    Raises IntermediateError for a salt in which B33 was not seen, and for cell, wavelength or spacing outside.
     """
     fact = TRANSITIONS.get(phase_b1.salt)
     if phase_b1.structure != "B1" or fact is None or fact.intermediate != "B33":
         seen = ", ".join(salt for salt, row in TRANSITIONS.items() if row.intermediate == "B33")
-        raise ValueError(f"B33 was not seen in {phase_b1.name}; it was in {seen} on the way from B1")
-    if not (wavelength_angstrom > 0.0 and d_min_angstrom > 0.0 and a_b1_angstrom > 0.0):
-        raise ValueError(
-            f"wavelength {wavelength_angstrom:g}, smallest spacing {d_min_angstrom:g} and cell {a_b1_angstrom:g} A "
-            "must be positive"
-        )
+        raise IntermediateError(f"B33 was not seen in {phase_b1.name}; it was in {seen} on the way from B1")
+    edge = float(np.cbrt(phase_b1.v0_a3))
+    within("cell of B1 (A)", a_b1_angstrom, 0.5 * edge, 1.5 * edge, phase_b1.reference, error=IntermediateError)
+    within("smallest spacing (A)", d_min_angstrom, 0.25, np.inf, "International Tables C 6.1.1.4, s to 2 per A",
+           error=IntermediateError)  # fmt: skip
     edges = a_b1_angstrom * np.array([B33.a, B33.b, B33.c])
     tops = (edges / d_min_angstrom).astype(int)
     grid = np.stack(np.meshgrid(*(np.arange(top + 1) for top in tops), indexing="ij"), axis=-1).reshape(-1, 3)

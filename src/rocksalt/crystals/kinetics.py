@@ -12,16 +12,24 @@ from typing import Final
 import numpy as np
 
 from rocksalt.crystals import eos
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.tables import phase
 from rocksalt.crystals.transition import TRANSITIONS, Transition
 from rocksalt.values import FloatArray
 
 _REFERENCE_K: Final = 300.0
+PRESSURE_GPA: Final = (-5.0, 200.0)  # no salt of the table was squeezed farther, and none bears more tension
+_WHERE: Final = "the highest that a source of the table of salts reached is 165 GPa, Dewaele 2012"
 _BOLTZMANN_EV: Final = 8.617333262e-5  # eV per K, SI 2019
+_STEEPEST: Final = 10.0  # Avrami exponents: 1 to 4 by geometry, more where nucleation accelerates
 _WHOLE: Final = 1.0 - 1e-15  # a fraction beyond this counts as complete: ln(1 - X) would be infinite
 
 
-class NoTransition(ValueError):
+class KineticsError(CrystalError):
+    """A fraction, duration, pressure, spread or temperature that no sample has, or not a number."""
+
+
+class NoTransition(CrystalError):
     """A salt for which no B1 -> B2 transition is in the table, or an impossible rate law."""
 
 
@@ -46,11 +54,14 @@ class Kinetics:
 
     def __post_init__(self) -> None:
         bands = self.reverse_gpa <= self.equilibrium_gpa <= self.forward_gpa
-        if not (bands and self.p0_gpa > 0.0 and self.tau0_s > 0.0 and self.avrami > 0.0 and self.activation_ev >= 0.0):
+        finite = np.isfinite((self.forward_gpa, self.reverse_gpa, self.p0_gpa, self.tau0_s, self.slope_gpa_per_k)).all()
+        rates = self.p0_gpa > 0.0 and self.tau0_s > 0.0 and 0.0 < self.avrami <= _STEEPEST
+        if not (bands and finite and rates and 0.0 <= self.activation_ev < np.inf):
             raise NoTransition(
                 f"reverse {self.reverse_gpa:g} <= equilibrium {self.equilibrium_gpa:g} <= forward {self.forward_gpa:g} "
-                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} > 0 must "
-                f"hold, and activation {self.activation_ev:g} eV not be negative"
+                f"GPa, p0 {self.p0_gpa:g} GPa > 0, tau0 {self.tau0_s:g} s > 0 and Avrami {self.avrami:g} in 0 to "
+                f"{_STEEPEST:g} must hold (Kolmogorov 1937, Avrami 1939), all finite, and activation "
+                f"{self.activation_ev:g} eV not be negative"
             )
 
 
@@ -85,11 +96,11 @@ def rates_per_s(
 ) -> tuple[FloatArray, FloatArray]:
     """(1/tau forward, 1/tau reverse) in 1/s at pressures (GPa, any shape); at least one of them is zero everywhere.
 
-    Raises ValueError for a temperature that isn't above zero.
+    Raises KineticsError for a temperature that isn't above zero, and for NaN.
     """
-    if not temperature_k > 0.0:
-        raise ValueError(f"the temperature is {temperature_k:g} K; it must be above zero")
-    moved = np.asarray(pressure_gpa, dtype=np.float64) - law.slope_gpa_per_k * (temperature_k - _REFERENCE_K)
+    within("temperature (K)", temperature_k, 0.0, np.inf, "Arrhenius' law", open_low=True, error=KineticsError)
+    pressure = within("pressure (GPa)", pressure_gpa, *PRESSURE_GPA, _WHERE, error=KineticsError)
+    moved = pressure - law.slope_gpa_per_k * (temperature_k - _REFERENCE_K)
     over, under = (moved - law.forward_gpa) / law.p0_gpa, (law.reverse_gpa - moved) / law.p0_gpa
     heat = float(np.exp(law.activation_ev / _BOLTZMANN_EV * (1.0 / _REFERENCE_K - 1.0 / temperature_k)))
     return tuple(  # type: ignore[return-value]  # two of them
@@ -107,11 +118,10 @@ def advance(
     """Fraction of B2 after `duration_s` at constant pressure; fraction (0 to 1) and pressure (GPa) broadcast.
 
     Exact: X = 1 - exp(-y^n) with y growing by dt/tau, so two half steps are one whole one. The same law runs backwards
-    on 1 - X. Raises ValueError for a fraction outside 0 to 1, a negative duration or NaN.
+    on 1 - X. Raises KineticsError for a fraction outside 0 to 1, a negative duration or NaN.
     """
-    start = np.asarray(fraction_b2, dtype=np.float64)
-    if not ((start >= 0.0) & (start <= 1.0)).all() or not duration_s >= 0.0 or np.isnan(pressure_gpa).any():
-        raise ValueError("fractions lie in 0 to 1, durations are not negative, and pressures are numbers")
+    start = within("fraction of B2", fraction_b2, 0.0, 1.0, "a share of the sample", error=KineticsError)
+    within("duration (s)", duration_s, 0.0, np.inf, "time goes forward", error=KineticsError)
     forward, backward = rates_per_s(law, pressure_gpa, temperature_k)
     grown = _grow(start, forward * duration_s, law.avrami)
     shrunk = 1.0 - _grow(1.0 - start, backward * duration_s, law.avrami)
@@ -128,13 +138,16 @@ def coexisting_fraction(threshold_gpa: float, mean_gpa: FloatArray, spread_gpa: 
     """Fraction of a sample beyond `threshold_gpa` whose pressure is spread as a normal distribution (GPa, any shapes).
 
     What a gradient alone makes coexist once everything had its time: coexistence over 0.1-1.5 GPa is normal in a
-    diamond cell. Raises ValueError for a spread that isn't positive.
+    diamond cell. Raises KineticsError for a spread that isn't positive, and for NaN.
     """
     from scipy.special import ndtr
 
-    if not (np.asarray(spread_gpa) > 0.0).all():
-        raise ValueError(f"the spread of pressure is {spread_gpa}: it must be positive, in GPa")
-    return np.asarray(ndtr((np.asarray(mean_gpa) - threshold_gpa) / np.asarray(spread_gpa)))
+    spread = within(
+        "spread of pressure (GPa)", spread_gpa, 0.0, np.inf, "a standard deviation", open_low=True, error=KineticsError
+    )
+    threshold = within("threshold (GPa)", threshold_gpa, *PRESSURE_GPA, _WHERE, error=KineticsError)
+    mean = within("mean pressure (GPa)", mean_gpa, *PRESSURE_GPA, _WHERE, error=KineticsError)
+    return np.asarray(ndtr((mean - threshold) / spread))
 
 
 def volume_collapse(salt: str, pressure_gpa: float, temperature_k: float = 300.0) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from rocksalt.crystals.limits import CrystalError
 from rocksalt.crystals.tables import UnknownPhase
 from rocksalt.values import FloatArray
 
@@ -32,19 +33,24 @@ _LI_1976: Final = {
 }  # fmt: skip
 
 
+class RefractionError(CrystalError):
+    """A photon energy at which the salt's refractive index is not known."""
+
+
 def refractive_index(salt: str, energy_ev: FloatArray) -> FloatArray:
-    """n at photon energies (eV, any shape), 297 K and no pressure. Raises UnknownPhase, and ValueError outside the
-    range."""
+    """n at photon energies (eV, any shape), 297 K and no pressure. Raises UnknownPhase, and RefractionError outside
+    the range."""
     if salt not in _LI_1976:
         raise UnknownPhase(f"there is no refractive index of {salt}; there is one of {', '.join(_LI_1976)}")
     (low, high), (constant, *pairs) = _LI_1976[salt]
     energy = np.asarray(energy_ev, dtype=np.float64)
     with np.errstate(divide="ignore"):
         wavelength = _EV_UM / energy
-    if not ((wavelength >= low) & (wavelength <= high)).all():
-        raise ValueError(
-            f"{salt}: {energy.ravel()[0]:g} eV is outside {_EV_UM / high:.3g} to {_EV_UM / low:.3g} eV, where its "
-            "refractive index is known (Li, J. Phys. Chem. Ref. Data 5, 329, 1976)"
+    known = np.asarray((wavelength >= low) & (wavelength <= high))
+    if not known.all():
+        raise RefractionError(
+            f"{salt}: {energy[~known].ravel()[0]:g} eV is outside {_EV_UM / high:.3g} to {_EV_UM / low:.3g} eV, where "
+            "its refractive index is known (Li, J. Phys. Chem. Ref. Data 5, 329, 1976)"
         )
     square = np.full_like(energy, 1.0 + constant)
     for strength, resonance in zip(pairs[::2], pairs[1::2], strict=True):

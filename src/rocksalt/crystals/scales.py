@@ -14,12 +14,13 @@ from typing import Final, Literal, overload
 
 import numpy as np
 
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.values import FloatArray
 
 _STEPS: Final = 80  # halvings: a bracket of 100 GPa ends far below 1e-15 of it
 
 
-class ScaleError(ValueError):
+class ScaleError(CrystalError):
     """A scale that nobody knows here, or a pressure outside the range that it was calibrated over."""
 
 
@@ -46,7 +47,9 @@ class Scale:
     confirmed: bool = True
 
     def pressure_gpa(self, x: FloatArray) -> FloatArray:
-        """P (GPa) at the measured ratio x, any shape; no check of the range."""
+        """P (GPa) at the measured ratio x, any shape, beyond the calibrated range too. Raises ScaleError for an x that
+        no gauge reads."""
+        x = within(f"reading of {self.gauge}, a ratio", x, 0.5, 2.0, self.reference, error=ScaleError)
         if self.form == "power":
             return np.asarray(self.a_gpa / self.b * np.expm1(self.b * np.log(x)))
         if self.form == "quadratic":
@@ -118,7 +121,8 @@ def convert_gpa(pressure_gpa: float | FloatArray, from_scale: str, to_scale: str
     """
     values = np.asarray(pressure_gpa, dtype=np.float64)
     if not np.isfinite(values).all():
-        raise ScaleError(f"pressures to convert from {from_scale} must be finite numbers; leave missing values out")
+        raise ScaleError(f"pressures to convert from {from_scale} must be finite numbers (no calibration has others); "
+                         "leave missing values out")  # fmt: skip
     path = _path(_known(from_scale), _known(to_scale))
     for here, there in pairwise(path):
         if _equal(here, there):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rocksalt.crystals.debye import debye1
 from rocksalt.crystals.eos import debye_temperature_k
+from rocksalt.crystals.limits import CrystalError, within
 from rocksalt.crystals.tables import Phase, Structure, ions
 from rocksalt.values import FloatArray
 
@@ -24,7 +25,12 @@ _BACKSCATTER_DEG: Final = 180.0
 # Cells outside these shares of the uncompressed edge are a mistake of unit or structure, never a crystal.
 _SMALLEST: Final = 0.5
 _LARGEST: Final = 1.5
+_S_MAX_PER_A: Final = 2.0
 gemmi_flag = threading.Lock()
+
+
+class LinesError(CrystalError):
+    """A cell, wavelength, angle or temperature that no powder pattern has, or not a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +64,21 @@ def lines(
 ) -> Lines:
     """Allowed lines up to `two_theta_max_deg` for a cubic cell of edge `a_angstrom`; intensities of an ideal powder.
 
-    The form factors (four Gaussians) are good to s = 2 per angstrom, d > 0.25 A. Raises ValueError for a cell,
+    The form factors (four Gaussians) are good to s = 2 per angstrom, d > 0.25 A. Raises LinesError for a cell,
     wavelength or angle that no crystal can have.
     """
     edge = np.cbrt(phase.v0_a3)
     if not _SMALLEST * edge <= a_angstrom <= _LARGEST * edge:
-        raise ValueError(
-            f"{phase.name}: a cell of {a_angstrom:g} A is no squeezed or swollen {edge:.4g} A; give the edge of the "
-            "cubic cell in angstrom"
+        raise LinesError(
+            f"{phase.name}: a cell of {a_angstrom:g} A is outside {_SMALLEST:g} to {_LARGEST:g} of {edge:.4g} A "
+            f"({phase.reference}); give the edge of the cubic cell in angstrom"
         )
     if not 0.0 < wavelength_angstrom < np.inf:
-        raise ValueError(f"{phase.name}: the wavelength is {wavelength_angstrom:g} A; it must be positive")
+        raise LinesError(f"{phase.name}: the wavelength is {wavelength_angstrom:g} A; it must be positive and finite "
+                         "(Bragg 1913)")  # fmt: skip
     if not 0.0 < two_theta_max_deg < _BACKSCATTER_DEG:
-        raise ValueError(f"{phase.name}: two_theta_max_deg is {two_theta_max_deg:g}; it must lie between 0 and 180")
+        raise LinesError(f"{phase.name}: two_theta_max_deg is {two_theta_max_deg:g}; it must lie between 0 and 180 "
+                         "(an angle of scattering)")  # fmt: skip
     s_max = np.sin(np.radians(two_theta_max_deg) / 2.0) / wavelength_angstrom
     norm_max = (2.0 * a_angstrom * s_max) ** 2
     # The next power of two above, so that a cell that creeps from frame to frame finds its list made.
@@ -94,11 +102,12 @@ def lines(
 def debye_waller_b_a2(phase: Phase, volume_a3: float, temperature_k: float = _REFERENCE_K) -> tuple[float, float]:
     """B (A^2) of cation and anion: the row's 300 K values carried to this volume and temperature by the Debye model.
 
-    B is proportional to (D1(y)/y + 1/4) / theta, y = theta(V)/T (James, Optical Principles, 1948). Raises ValueError
+    B is proportional to (D1(y)/y + 1/4) / theta, y = theta(V)/T (James, Optical Principles, 1948). Raises LinesError
     for a temperature that isn't above zero.
     """
-    if not temperature_k > 0.0:
-        raise ValueError(f"{phase.name}: the temperature is {temperature_k:g} K; it must be above zero")
+    if not 0.0 < temperature_k < np.inf:
+        raise LinesError(f"{phase.name}: the temperature is {temperature_k:g} K; it must be above zero and finite "
+                         "(Debye 1912)")  # fmt: skip
     theta = np.append(debye_temperature_k(phase, np.asarray(volume_a3)), phase.debye_k)
     y = theta / np.array([temperature_k, _REFERENCE_K])
     shaking = (debye1(y) / y + 0.25) / theta
@@ -111,12 +120,13 @@ def lorentz_polarisation_powder(two_theta_deg: FloatArray, polarisation: float |
 
     `polarisation` is (I_s - I_p) / (I_s + I_p) of the beam, s across the plane of diffraction: None or 0 a bare tube,
     (1 - c) / (1 + c) with c = cos^2 2th_m behind a monochromator in that plane, 1 a synchrotron with a vertical circle.
-    The factor then is (1 + p) + (1 - p) cos^2 2th. Any shape.
+    The factor then is (1 + p) + (1 - p) cos^2 2th. Any shape. Raises LinesError for a polarisation beyond 1 and for
+    angles outside 0 to 180, both excluded.
     """
     share = 0.0 if polarisation is None else polarisation
     if not -1.0 <= share <= 1.0:
-        raise ValueError(f"polarisation is {share:g}; it must lie between -1 and 1")
-    theta = np.radians(np.asarray(two_theta_deg, dtype=np.float64)) / 2.0
+        raise LinesError(f"polarisation is {share:g}; it must lie between -1 and 1 (all p and all s)")
+    theta = np.radians(_angles(two_theta_deg)) / 2.0
     light = (1.0 + share) + (1.0 - share) * np.cos(2.0 * theta) ** 2
     return np.asarray(light / (np.sin(theta) ** 2 * np.cos(theta)))
 
@@ -131,10 +141,20 @@ def lorentz_area_detector(two_theta_deg: FloatArray) -> FloatArray:
     dOmega = 2 pi sin 2th d(2th), so the area of the line over 2 theta (radians) is P / (2 pi sin 2th), which goes as
     1 / (sin th sin 2th). The polarisation is taken out before, by pyFAI; without solid-angle correction another
     cos^3 2th remains on a flat detector across the beam. Over q instead of 2 theta (dq = 2 pi / lambda cos th d 2th)
-    the area has one cos th more: 1 / (2 sin^2 th).
+    the area has one cos th more: 1 / (2 sin^2 th). Raises LinesError for angles outside 0 to 180, both excluded.
     """
-    two_theta = np.radians(np.asarray(two_theta_deg, dtype=np.float64))
+    two_theta = np.radians(_angles(two_theta_deg))
     return np.asarray(1.0 / (np.sin(two_theta) * np.sin(two_theta / 2.0)))
+
+
+def _angles(two_theta_deg: FloatArray) -> FloatArray:
+    """Scattering angles strictly between 0 and 180 degrees, where Lorentz's factor is finite."""
+    angles = np.asarray(two_theta_deg, dtype=np.float64)
+    inside = (angles > 0.0) & (angles < _BACKSCATTER_DEG)
+    if not inside.all():
+        raise LinesError(f"2 theta is {angles[~inside].ravel()[0]:g} degrees; it must lie between 0 and 180 (where "
+                         "Lorentz's factor is finite)")  # fmt: skip
+    return angles
 
 
 def _structure_factor_squared(
@@ -152,7 +172,13 @@ def _structure_factor_squared(
 def ionic_form_factors(
     salt: str, s2: FloatArray, wavelength_angstrom: float
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """f0 + f' + i f'' of cation and anion at s^2 = (sin theta / lambda)^2 (n,), ions at rest. Raises UnknownPhase."""
+    """f0 + f' + i f'' of cation and anion at s^2 = (sin theta / lambda)^2 (n,), ions at rest.
+
+    Raises UnknownPhase, and LinesError for a wavelength that isn't positive or s beyond the tables' 2 per angstrom.
+    """
+    if not 0.0 < wavelength_angstrom < np.inf:
+        raise LinesError(f"{salt}: the wavelength is {wavelength_angstrom:g} A; it must be positive (Bragg 1913)")
+    within("s^2 (1/A^2)", s2, 0.0, _S_MAX_PER_A**2, "International Tables C 6.1.1.4: s to 2 per A", error=LinesError)
     cation, anion = _form_factors(salt, wavelength_angstrom)
     return cation(s2), anion(s2)
 
@@ -184,7 +210,7 @@ def _form_factors(salt: str, wavelength: float) -> tuple[_FormFactor, _FormFacto
             finally:
                 gemmi.IT92_set_ignore_charge(before)
         if found is None:
-            raise ValueError(
+            raise LinesError(
                 f"{salt}: the International Tables have no form factor of {symbol} with charge {charge:+d}"
             )
         numbers = np.asarray(found.get_coefs(), dtype=np.float64)

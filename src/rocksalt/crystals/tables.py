@@ -14,11 +14,13 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from rocksalt.crystals.limits import CrystalError
+
 Structure = Literal["B1", "B2"]
 Form = Literal["Vinet", "BM3", "BM4"]
 
 
-class UnknownPhase(ValueError):
+class UnknownPhase(CrystalError):
     """A salt or structure that the table doesn't hold."""
 
 

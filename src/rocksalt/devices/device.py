@@ -78,13 +78,7 @@ class Device:
         """Open, identify, prepare. Raises LinkLost, WrongInstrument, Refused."""
         try:
             await self._open()
-            self.identified = await self._identify()
-            if not self.identity.search(self.identified):
-                raise WrongInstrument(
-                    self.name,
-                    f"{self.identified!r} answers at {self.settings.link}, where the station file "
-                    f"({self.settings.where}) expects one like {self.identity.pattern!r}",
-                )
+            self.identified = self._as_expected(await self._identify())
             await self._prepare()
             await self._learn()
         except DeviceError as error:
@@ -93,15 +87,27 @@ class Device:
             raise
         self._becomes("connected", self.identified)
 
+    async def reconnect(self) -> None:
+        """As `connect`, for one that was lost: it will be tried again soon, so no attempt waits long for an answer."""
+        await self.connect()
+
     async def close(self) -> None:
         """Let go of the instrument. It stays as it is."""
         await self._close()
         self._becomes("disconnected", "closed")
 
     async def identify(self) -> str:
-        """What the instrument says it is."""
-        text: str = await self._noticing(self._identify)
-        return text
+        """What the instrument says it is. Raises LinkLost, GarbledReply, WrongInstrument."""
+        return self._as_expected(await self._noticing(self._identify))
+
+    def _as_expected(self, identity: str) -> str:
+        if self.identity.search(identity):
+            return identity
+        raise WrongInstrument(
+            self.name,
+            f"{identity!r} answers at {self.settings.link}, where the station file "
+            f"({self.settings.where}) expects one like {self.identity.pattern!r}",
+        )
 
     async def stop(self) -> None:
         """Stop moving and hold; whoever waits in `set` gets Stopped. Works while the line is busy."""
@@ -180,10 +186,12 @@ class ByteDevice(Device):
     """A device on one line of bytes. `deadline_s` and `spacing_s` are wire time.
 
     spacing_s         what a serial line wants between messages; `options.spacing_s` in the station file goes before it
+    probe_s           how long a lost instrument's answer is waited for at each try; a slow one's driver says more
     serial_defaults   what the instrument's serial port is set to, unless the station's link says otherwise
     """
 
     deadline_s: ClassVar[float] = 2.0
+    probe_s: ClassVar[float] = 0.25
     terminator: ClassVar[bytes] = b"\n"
     spacing_s: ClassVar[float] = 0.0
     serial_defaults: ClassVar[Mapping[str, str]] = {}
@@ -201,6 +209,14 @@ class ByteDevice(Device):
 
     async def _close(self) -> None:
         self.link.close()
+
+    async def reconnect(self) -> None:
+        patience_s = self.link.deadline_s
+        self.link.deadline_s = min(patience_s, self.probe_s)
+        try:
+            await self.connect()
+        finally:
+            self.link.deadline_s = patience_s
 
 
 class HttpDevice(Device):

@@ -45,11 +45,12 @@ class ThermalDoor(Protocol):
         ...
 
     def heat(self, at_s: float, setpoint_k: float, rate_k_per_min: float) -> None:
-        """Regulate towards setpoint_k, the set-point moving at rate_k_per_min (0 or less: at once)."""
+        """Regulate towards setpoint_k, the set-point moving at rate_k_per_min (0 or less: at once). Raises ValueError
+        for numbers that aren't finite."""
         ...
 
     def off(self, at_s: float) -> None:
-        """Heater off: the cell drifts back to the room."""
+        """Heater off: the cell drifts back to the room, or down to its cold head."""
         ...
 
     def heater_percent(self, at_s: float) -> float:

@@ -42,16 +42,16 @@ class Thermal:
         self._world = world
 
     def sample_k(self, at_s: float) -> float:
-        return self._world.oven.sample_k(self._world.advance(at_s))
+        return self._world.stage.sample_k(self._world.advance(at_s))
 
     def heat(self, at_s: float, setpoint_k: float, rate_k_per_min: float) -> None:
-        self._world.oven.heat(self._world.advance(at_s), setpoint_k, rate_k_per_min)
+        self._world.stage.heat(self._world.advance(at_s), setpoint_k, rate_k_per_min)
 
     def off(self, at_s: float) -> None:
-        self._world.oven.off(self._world.advance(at_s))
+        self._world.stage.off(self._world.advance(at_s))
 
     def heater_percent(self, at_s: float) -> float:
-        return self._world.oven.heater_percent(self._world.advance(at_s))
+        return self._world.stage.heater_percent(self._world.advance(at_s))
 
 
 class Enclosure:
@@ -79,11 +79,13 @@ class Enclosure:
     def set_door(self, at_s: float, closed: bool) -> None:
         now = self._world.advance(at_s)
         self._world.hutch.set_door(now, closed)
+        self._world.guard_tube(now)
         self._world.tell_truth(now)
 
     def permit(self, at_s: float, on: bool) -> None:
         now = self._world.advance(at_s)
         self._world.hutch.permit(now, on)
+        self._world.guard_tube(now)
         self._world.tell_truth(now)
 
     def permitted(self, at_s: float) -> bool:

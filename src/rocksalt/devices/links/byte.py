@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 from rocksalt.devices.errors import GarbledReply, LinkLost, Preempted
 from rocksalt.time import door
@@ -34,6 +34,10 @@ class Transport(Protocol):
         """At least one byte; b"" once the other side is gone."""
         ...
 
+    def waiting(self) -> bool:
+        """Whether bytes have arrived that nobody has read."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -45,6 +49,8 @@ class ByteLink:
     spacing_s    wire seconds that the instrument wants between one message and the next
     stops_twice  a stop is said on a dirty line as well, and again once that was reopened: for instruments that may not
                  let a client in again, where a stop must not hang on it
+    unasked      what bytes that nobody asked for are: "dirt" (a second copy of a reply, which the next question would
+                 be answered with), or "news" from an instrument that speaks by itself
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class ByteLink:
         self.terminator = b"\n"
         self.spacing_s = 0.0
         self.stops_twice = False
+        self.unasked: Literal["dirt", "news"] = "dirt"
         self.connected = False
         self._transport = transport
         self._turn = _Turn()
@@ -114,6 +121,7 @@ class ByteLink:
             door()
             if not self.connected:
                 raise LinkLost(self.device, f"not connected to {self.address}")
+            self._dirty = self._dirty or self._has_dirt()
             line = self._current = Line(self, urgent=urgent)
             try:
                 if first is not None and self._dirty and self.stops_twice:
@@ -134,7 +142,10 @@ class ByteLink:
                 raise
             finally:
                 self._current = None
-                self._dirty = self._dirty or self._outstanding or bool(self._buffer)
+                self._dirty = self._dirty or self._outstanding or self._has_dirt()
+
+    def _has_dirt(self) -> bool:
+        return self.unasked == "dirt" and (bool(self._buffer) or self._transport.waiting())
 
     async def _cleanse(self, line: Line) -> None:
         if self._transport.reopening_cleans:
@@ -148,7 +159,7 @@ class ByteLink:
         self._outstanding = False
         if self.resync is not None:
             await self.resync(line)
-        self._dirty = self._outstanding or bool(self._buffer)
+        self._dirty = self._outstanding or self._has_dirt()
         if self._dirty:
             raise LinkLost(self.device, f"{self.address} keeps talking out of turn: could not resynchronise")
 

@@ -29,9 +29,14 @@ class HttpReply:
     def json(self) -> Any:
         """The body, parsed. Raises GarbledReply."""
         try:
-            return _json.loads(self.content) if self.content.strip() else None
-        except ValueError:
+            return _json.loads(self.content, parse_constant=_no_number) if self.content.strip() else None
+        except (ValueError, RecursionError):
             raise GarbledReply(self.device, f"the reply is not JSON: {self.text[:80]!r}") from None
+
+
+def _no_number(word: str) -> None:
+    """JSON has no NaN and no infinity; Python would read both."""
+    raise ValueError(f"{word} is not JSON")
 
 
 class Requests(Protocol):

@@ -83,6 +83,10 @@ class JoinedTransport:
             await self._wake.wait()
         return self._answers.popleft()
 
+    def waiting(self) -> bool:
+        """Whether the first connection has said something that nobody has read: it speaks when it likes."""
+        return bool(self._answers) or self._connections[0].waiting()
+
     def close(self) -> None:
         self._opening += 1
         self._over = True

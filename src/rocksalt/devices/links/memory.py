@@ -66,6 +66,9 @@ class MemoryTransport:
         door()
         return self._arrived.popleft()
 
+    def waiting(self) -> bool:
+        return any(self._arrived)  # an empty chunk is a hang-up: nothing to read there
+
     def close(self) -> None:
         session, self._session = self._session, None
         self._connection += 1

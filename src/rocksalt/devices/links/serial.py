@@ -86,6 +86,12 @@ class SerialTransport:
                 return b""
         return b""
 
+    def waiting(self) -> bool:
+        try:
+            return self._port is not None and self._port.in_waiting > 0
+        except OSError:  # the port is gone: whoever reads next is told
+            return False
+
     def close(self) -> None:
         port, self._port = self._port, None
         if port is not None:

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 CHUNK = 65536
+
+
+class _Counting(asyncio.StreamReader):
+    """A reader that knows how many bytes nobody has read yet."""
+
+    unread = 0
+
+    def feed_data(self, data: Any) -> None:
+        self.unread += len(data)
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
 
 
 class TcpTransport:
@@ -14,11 +30,15 @@ class TcpTransport:
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._reader: asyncio.StreamReader | None = None
+        self._reader: _Counting | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def open(self) -> None:
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        loop = asyncio.get_running_loop()
+        self._reader = reader = _Counting(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await loop.create_connection(lambda: protocol, self._host, self._port)
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
 
     async def write(self, data: bytes) -> None:
         if self._writer is None:
@@ -30,6 +50,9 @@ class TcpTransport:
         if self._reader is None:
             return b""
         return await self._reader.read(CHUNK)
+
+    def waiting(self) -> bool:
+        return self._reader is not None and self._reader.unread > 0
 
     def close(self) -> None:
         writer, self._writer, self._reader = self._writer, None, None

@@ -72,6 +72,10 @@ class VisaTransport:
         self._asked = False
         return data
 
+    def waiting(self) -> bool:
+        """Never: the child reads when it is asked to, and what nobody asked for stays in the library, unseen."""
+        return False
+
     def close(self) -> None:
         writer, process = self._writer, self._process
         self._writer = self._reader = self._process = None

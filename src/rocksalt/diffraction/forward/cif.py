@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.crystals.structure import Lines, gemmi_flag
+from rocksalt.crystals.lattice_strain import gamma_hkl
+from rocksalt.crystals.structure import Lines
 from rocksalt.diffraction.forward.errors import ForwardError, require
 from rocksalt.diffraction.forward.families import Families, padded
+from rocksalt.diffraction.forward.form_factors import form_factor
 from rocksalt.diffraction.forward.texture import Axis, require_axis
 from rocksalt.diffraction.wavelength import LONGEST_ANGSTROM, SHORTEST_ANGSTROM
 from rocksalt.values import FloatArray
@@ -63,20 +65,15 @@ class CifCrystal:
         counts_of = np.array(multiplicity, dtype=np.int64)
         f2 = self._f2(hkl, length / 2.0, wavelength_angstrom)
         cos2_of, share = padded(angles)
-        return Families(
-            hkl, counts_of, 1.0 / length, counts_of * f2 / cell.volume**2, cos2_of, share, np.zeros(len(hkl))
-        )
+        gammas = gamma_hkl(hkl) if group.crystal_system() == gemmi.CrystalSystem.Cubic else None
+        return Families(hkl, counts_of, 1.0 / length, counts_of * f2 / cell.volume**2, cos2_of, share, gammas)
 
     def _f2(self, hkl: NDArray[np.int64], s: FloatArray, wavelength: float) -> FloatArray:
-        import gemmi
-
         plus = np.zeros(len(hkl), dtype=np.complex128)
         minus = np.zeros(len(hkl), dtype=np.complex128)
         s2 = s * s
         for site in self.structure.get_all_unit_cell_sites():
-            numbers = _coefficients(site)
-            real, imaginary = gemmi.cromer_liberman(site.element.atomic_number, gemmi.hc / wavelength)
-            factor = np.exp(-np.multiply.outer(s2, numbers[4:8])) @ numbers[:4] + numbers[8] + complex(real, imaginary)
+            factor = form_factor(site.element.name, site.charge, s2, wavelength)
             u = float(np.mean([site.aniso.u11, site.aniso.u22, site.aniso.u33])) if site.aniso.nonzero() else site.u_iso
             factor = site.occ * factor * np.exp(-8.0 * np.pi**2 * max(u, 0.0) * s2)
             turn = np.exp(2j * np.pi * (hkl @ np.array(site.fract.tolist())))
@@ -122,21 +119,3 @@ def lines_from_cif(path: Path, wavelength_angstrom: float, two_theta_max_deg: fl
         f2=per_volume * crystal.structure.cell.volume**2 / total,
         intensity_per_volume=per_volume,
     )
-
-
-def _coefficients(site: Any) -> FloatArray:
-    """Four heights, four widths and a constant (International Tables C 6.1.1.4): the ion's, where there is one."""
-    import gemmi
-
-    found: Any = None
-    with gemmi_flag:  # the flag is the whole process's: put back as found
-        before = gemmi.IT92_get_ignore_charge()
-        gemmi.IT92_set_ignore_charge(False)
-        try:
-            for charge in (site.charge, 0):
-                found = gemmi.IT92_get_exact(site.element, charge) if found is None else found
-        finally:
-            gemmi.IT92_set_ignore_charge(before)
-    if found is None:
-        raise ForwardError(f"the International Tables have no form factor of {site.element.name} (site {site.label})")
-    return np.asarray(found.get_coefs(), dtype=np.float64)

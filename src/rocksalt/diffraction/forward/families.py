@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rocksalt.crystals.lattice_strain import gamma_hkl
 from rocksalt.crystals.structure import lines
 from rocksalt.crystals.tables import Phase, Structure
-from rocksalt.diffraction.forward.strain import gamma
 from rocksalt.diffraction.forward.texture import Axis, cubic_cos2, cubic_equivalents
 from rocksalt.values import FloatArray
 
@@ -25,7 +25,7 @@ class Families:
 
     hkl (m, 3); multiplicity (m,); d_angstrom (m,); strength (m,) = multiplicity |F|^2 / V^2 in e^2/A^6;
     cos2 (m, k) and share (m, k): cos^2 of the angles between the texture's axis and the family's poles, and the share
-    of poles at each (padded with share 0); gammas (m,) Singh's Gamma, zero where the crystal isn't cubic.
+    of poles at each (padded with share 0); gammas (m,) Singh's Gamma, None where the crystal isn't cubic.
     """
 
     hkl: NDArray[np.int64]
@@ -34,11 +34,11 @@ class Families:
     strength: FloatArray
     cos2: FloatArray
     share: FloatArray
-    gammas: FloatArray
+    gammas: FloatArray | None
 
 
 class Crystal(Protocol):
-    """What isn't in the table: anything that can list its families (`forward.cif` makes one from a CIF)."""
+    """What isn't in the table: anything that can list its families (`forward.cif` and `forward.md` make them)."""
 
     @property
     def name(self) -> str: ...
@@ -91,9 +91,7 @@ def cubic_index(structure: Structure, norms: tuple[int, ...], axis: Axis) -> Cub
     multiplicity = np.array([len(cubic_equivalents(indices)) for _, indices in rows], dtype=np.int64)
     total = np.bincount(line, weights=multiplicity, minlength=len(norms))
     cos2, share = padded([cubic_cos2(indices, axis) for _, indices in rows])
-    return CubicIndex(
-        hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma(hkl.astype(np.float64))
-    )
+    return CubicIndex(hkl, multiplicity, line, np.asarray(multiplicity / total[line]), cos2, share, gamma_hkl(hkl))
 
 
 def padded(angles: list[tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:

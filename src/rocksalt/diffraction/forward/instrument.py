@@ -83,6 +83,8 @@ class Instrument:
                     tube in "reflection"; in "ring", that the integration took it out. In "ring" 0 is a full-circle mean
     u, v, w         Caglioti's FWHM^2 = u tan^2 th + v tan th + w (deg^2), the Gaussian part: Nucl. Instr. 3, 223 (1958)
     lorentz_tan_deg, lorentz_sec_deg   Lorentzian FWHM going as tan th (the emission line's own width) and 1 / cos th
+    axial           half-height of the sample over the radius, the slit's the same: lines trail to small angles
+                    (`forward.axial`); 0 for none. Soller slits make it an effective number, about 0.01 to 0.04
     zero_deg        added to every 2 theta
     displacement    of the sample over the radius (or distance): shifts by -2 s cos th in "reflection" (sample below the
                     axis: s > 0), by -s sin 2th cos 2th in "ring" (sample farther from the detector: s < 0)
@@ -99,6 +101,7 @@ class Instrument:
     w: float = 1e-3
     lorentz_tan_deg: float = 0.0
     lorentz_sec_deg: float = 0.0
+    axial: float = 0.0
     zero_deg: float = 0.0
     displacement: float = 0.0
     plate_mu_t: float | None = None
@@ -115,10 +118,16 @@ class Instrument:
             require(name, value, -10.0, 10.0, "deg^2: no powder line is three degrees wide by its instrument")
         for name, value in (("lorentz_tan_deg", self.lorentz_tan_deg), ("lorentz_sec_deg", self.lorentz_sec_deg)):
             require(name, value, 0.0, 10.0, "a width in degrees is not negative")
+        require("axial", self.axial, 0.0, 0.1, "a tenth of the radius; a longer slit sees no line any more")
         require("zero_deg", self.zero_deg, -5.0, 5.0, "an arm that is farther off is not aligned")
         require("displacement", self.displacement, -0.1, 0.1, "a tenth of the radius")
         if self.plate_mu_t is not None:
             require("plate_mu_t", self.plate_mu_t, 0.0, np.inf, "absorption has no gain")
+
+    @property
+    def always_wide(self) -> bool:
+        """True where its own width never is zero, whatever the sample."""
+        return self.w > 0.0 and self.u >= 0.0 and self.v >= 0.0
 
     def lorentz_polarisation(self, two_theta_deg: FloatArray) -> FloatArray:
         """Lorentz and polarisation factor, any shape."""
@@ -146,6 +155,8 @@ class Instrument:
 
     def offset_deg(self, two_theta_deg: FloatArray) -> FloatArray:
         """What zero and displacement add to the true angle, any shape."""
+        if not self.displacement:
+            return np.full_like(two_theta_deg, self.zero_deg)
         two_theta = np.radians(two_theta_deg)
         if self.geometry == "reflection":
             moved = -2.0 * self.displacement * np.cos(two_theta / 2.0)
@@ -154,9 +165,13 @@ class Instrument:
         return np.asarray(self.zero_deg + np.degrees(moved))
 
     def caglioti(self, tan_theta: FloatArray) -> FloatArray:
-        """FWHM^2 of the Gaussian part (deg^2), any shape. Raises ForwardError where u, v, w make it negative."""
+        """FWHM^2 of the Gaussian part (deg^2), any shape, or one for all. Raises ForwardError where u, v, w make it
+        negative."""
+        if self.u == 0.0 and self.v == 0.0 <= self.w:
+            return np.asarray(self.w)
         square = (self.u * tan_theta + self.v) * tan_theta + self.w
-        if square.size and not float(square.min()) >= 0.0:
+        # Only v, or a negative u or w, can make it negative: thousands of calls a second need not look.
+        if min(self.u, self.v, self.w) < 0.0 and square.size and not float(square.min()) >= 0.0:
             raise ForwardError(
                 f"u = {self.u:g}, v = {self.v:g}, w = {self.w:g} deg^2 make FWHM^2 = u tan^2 + v tan + w negative "
                 f"(down to {float(square.min()):.3g}) inside the pattern; v^2 <= 4 u w never does (Caglioti 1958)"

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rocksalt.crystals.eos import bulk_modulus_gpa
+from rocksalt.crystals.eos import TEMPERATURE_K, bulk_modulus_gpa
 from rocksalt.crystals.tables import Phase
+from rocksalt.diffraction.forward.axial import rays, trailing
 from rocksalt.diffraction.forward.errors import ForwardError, require, require_angles
 from rocksalt.diffraction.forward.families import Crystal, Families, families_of_salt
-from rocksalt.diffraction.forward.instrument import Instrument
+from rocksalt.diffraction.forward.instrument import Continuum, Instrument
 from rocksalt.diffraction.forward.lineshape import HIGHEST_DEG, Shape, line_shapes, reach_deg
 from rocksalt.diffraction.forward.profile import pseudo_voigt
-from rocksalt.diffraction.forward.strain import Deviatoric, q_per_gpa
+from rocksalt.diffraction.forward.strain import Deviatoric, strain_of_gamma
 from rocksalt.diffraction.forward.texture import R_RANGE, Axis, march_dollase, require_axis
 from rocksalt.values import FloatArray
 
@@ -36,6 +37,8 @@ class Powder:
     scale                proportional to the illuminated volume
     temperature_k        for the Debye-Waller factors of a salt (a CIF states its own)
     microstrain, microstrain_lorentz   e of FWHM = 4 e tan th, Gaussian and Lorentzian part
+    microstrain_hhh, microstrain_lorentz_hhh   the same for hhh lines, where those above are for h00 and every line has
+                 its own (Stephens' form, cubic crystals only); None: the same for all lines
     size_angstrom        of Scherrer's formula, Lorentzian
     march_r, march_axis  March-Dollase texture about one axis (indices of a reflection)
     deviatoric           uniaxial stress along the beam, cubic crystals only
@@ -48,6 +51,8 @@ class Powder:
     temperature_k: float = 300.0
     microstrain: float = 0.0
     microstrain_lorentz: float = 0.0
+    microstrain_hhh: float | None = None
+    microstrain_lorentz_hhh: float | None = None
     size_angstrom: float = np.inf
     march_r: float = 1.0
     march_axis: Axis = (1, 0, 0)
@@ -58,9 +63,15 @@ class Powder:
         require("scale", self.scale, 0.0, np.finfo(float).max, "a volume is not negative")
         require("microstrain", self.microstrain, *STRAIN_RANGE, _STRAIN_SOURCE)
         require("microstrain_lorentz", self.microstrain_lorentz, *STRAIN_RANGE, _STRAIN_SOURCE)
+        for name, value in (("_hhh", self.microstrain_hhh), ("_lorentz_hhh", self.microstrain_lorentz_hhh)):
+            if value is not None:
+                require(f"microstrain{name}", value, *STRAIN_RANGE, _STRAIN_SOURCE)
         require("size_angstrom", self.size_angstrom, *SIZE_RANGE_ANGSTROM, _SIZE_SOURCE)
         require("March-Dollase r", self.march_r, *R_RANGE, "beyond, a single crystal is the better model")
         require_axis(self.march_axis)
+        require(
+            "temperature_k", self.temperature_k, *TEMPERATURE_K, "where the Debye model of the crystals' table holds"
+        )
         require("pressure_spread_gpa", self.pressure_spread_gpa, 0.0, 50.0, "a width is not negative")
         salt = isinstance(self.crystal, Phase)
         if salt and (self.a_angstrom is None or not np.isfinite(self.a_angstrom)):
@@ -72,17 +83,18 @@ class Powder:
             )
 
     def families(self, wavelength_angstrom: float, two_theta_max_deg: float) -> Families:
-        """This phase's families up to an angle."""
+        """This phase's families up to an angle. Raises ForwardError."""
         if isinstance(self.crystal, Phase):
-            assert self.a_angstrom is not None  # checked when made
-            return families_of_salt(
-                self.crystal,
-                self.a_angstrom,
-                self.temperature_k,
-                wavelength_angstrom,
-                two_theta_max_deg,
-                self.march_axis,
-            )
+            a = self.a_angstrom
+            assert a is not None  # checked when made
+            try:
+                return families_of_salt(
+                    self.crystal, a, self.temperature_k, wavelength_angstrom, two_theta_max_deg, self.march_axis
+                )
+            except ForwardError:
+                raise
+            except ValueError as error:  # the table's own sentence
+                raise ForwardError(str(error)) from error
         return self.crystal.families(wavelength_angstrom, two_theta_max_deg, self.march_axis)
 
     def pressure_strain(self) -> float:
@@ -105,12 +117,10 @@ def pattern(
     for powder in phases:
         for number in range(len(instrument.emissions)):
             families, strength, shape = shapes_of(powder, instrument, number, reach_deg(x))
-            total += shape.area @ pseudo_voigt(x, shape.centre_deg, shape.fwhm_deg, shape.mixing)
+            drawn = trailing(shape, instrument.axial) if instrument.axial else shape
+            total += drawn.area @ pseudo_voigt(x, drawn.centre_deg, drawn.fwhm_deg, drawn.mixing)
             if number == 0 and instrument.continuum is not None:
-                offset = instrument.offset_deg(x)
-                true = x - offset
-                trail = strength @ instrument.continuum.profile(x, families.d_angstrom, shape.fwhm_deg, offset)
-                total += instrument.lorentz_polarisation(true) * instrument.absorption(true) * trail
+                total += _trail(x, instrument, instrument.continuum, families.d_angstrom, shape.fwhm_deg, strength)
     return total
 
 
@@ -123,16 +133,44 @@ def shapes_of(
     strength = powder.scale * families.strength
     if powder.march_r != 1.0:
         strength = strength * (march_dollase(families.cos2, powder.march_r) * families.share).sum(axis=1)
-    stress = powder.deviatoric
-    q = np.zeros_like(families.gammas)
-    if stress is not None:
-        q = stress.t_gpa * q_per_gpa(stress.stiffness, stress.alpha, families.gammas)
-    gauss = np.hypot(2.0 * powder.microstrain, powder.pressure_strain())
+    stress, q, q_sigma = powder.deviatoric, None, None
+    if stress is not None and isinstance(powder.crystal, Phase) and powder.a_angstrom is not None:
+        per_gpa = stress.q_per_gpa(powder.crystal, powder.a_angstrom, powder.temperature_k, families.hkl)
+        q, q_sigma = stress.t_gpa * per_gpa, stress.t_sigma_gpa * per_gpa
+    gauss = np.hypot(
+        2.0 * _strain(powder, powder.microstrain, powder.microstrain_hhh, families), powder.pressure_strain()
+    )
+    lorentz = 2.0 * _strain(powder, powder.microstrain_lorentz, powder.microstrain_lorentz_hhh, families)
     shape = line_shapes(
-        instrument, line, limit_deg, families.d_angstrom, strength, q,
-        np.asarray(gauss), np.asarray(2.0 * powder.microstrain_lorentz), np.asarray(1.0 / powder.size_angstrom),
+        instrument, line, limit_deg, families.d_angstrom, strength,
+        gauss, lorentz, np.asarray(1.0 / powder.size_angstrom), q, q_sigma,
     )  # fmt: skip
     return families, strength, shape
+
+
+def _trail(
+    x: FloatArray, instrument: Instrument, continuum: Continuum, d_angstrom: FloatArray, fwhm: FloatArray,
+    strength: FloatArray,
+) -> FloatArray:  # fmt: skip
+    """What white radiation adds, (n,)."""
+    offset = instrument.offset_deg(x)
+    true = x - offset
+    if instrument.axial:
+        # The ray that reaches x started from an angle that is off by its own shift; the shift varies slowly.
+        trail = np.zeros_like(x)
+        for moved, share in zip(*rays(true, instrument.axial), strict=True):
+            trail += share * (strength @ continuum.profile(x, d_angstrom, fwhm, offset + moved))
+    else:
+        trail = strength @ continuum.profile(x, d_angstrom, fwhm, offset)
+    return np.asarray(instrument.lorentz_polarisation(true) * instrument.absorption(true) * trail)
+
+
+def _strain(powder: Powder, h00: float, hhh: float | None, families: Families) -> FloatArray:
+    if hhh is None:
+        return np.asarray(h00)
+    if families.gammas is None:
+        raise ForwardError(f"{powder.crystal.name} is not cubic: microstrain_hhh has a meaning in cubic crystals only")
+    return strain_of_gamma(np.asarray(h00), np.asarray(hhh), families.gammas)
 
 
 def chebyshev_background(two_theta_deg: FloatArray, coefficients: Sequence[float] | FloatArray) -> FloatArray:

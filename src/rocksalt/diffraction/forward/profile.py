@@ -14,10 +14,10 @@ from rocksalt.values import FloatArray
 _LN2: Final = float(np.log(2.0))
 GAUSS: Final = 2.0 * float(np.sqrt(_LN2 / np.pi))
 """Height of a Gaussian of unit area and unit FWHM."""
-FAR: Final = 40.0
-"""Exponent at which a Gaussian counts as nothing: 4e-18 of its height, and no denormal numbers."""
+FAR: Final = 18.0
+"""Exponent at which a Gaussian counts as nothing: 2e-8 of its height."""
 REACH: Final = float(np.sqrt(FAR / _LN2)) / 2.0
-"""The same in units of the FWHM from the centre (3.8)."""
+"""The same in units of the FWHM from the centre (2.5)."""
 
 
 def mix(gauss_deg: FloatArray, lorentz_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -27,7 +27,7 @@ def mix(gauss_deg: FloatArray, lorentz_deg: FloatArray) -> tuple[FloatArray, Flo
     """
     g, w = gauss_deg, lorentz_deg
     g2, w2 = g * g, w * w
-    fifth = g * g2 * g2 + w * (2.69269 * g2 * g2 + 4.47163 * w2 * g2 + w2 * w2) + g * w2 * (2.42843 * g2 + 0.07842 * w2)
+    fifth = g2 * (g2 * (g + 2.69269 * w) + w2 * (2.42843 * g + 4.47163 * w)) + w2 * w2 * (0.07842 * g + w)
     fwhm = fifth**0.2
     q = w / fwhm
     return np.asarray(fwhm), np.asarray(q * (1.36603 + q * (0.11116 * q - 0.47719)))

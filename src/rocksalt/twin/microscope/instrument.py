@@ -29,6 +29,8 @@ WAVELENGTH_UM: Final = 0.546
 _EV_UM: Final = 1.239841984  # h c in eV um, SI 2019
 ROSE: Final = 5.0
 """A feature is seen at a signal of five times the noise (A. Rose, J. Opt. Soc. Am. 38, 196, 1948), matched filter."""
+MOST_FEATURES: Final = 20_000
+"""Of each kind in the box: with more, they lie on one another, and nothing new is to be seen."""
 _WAVES: Final = 3
 _KINDS: Final[tuple[Kind, Kind]] = ("colloid", "loop")
 
@@ -122,7 +124,8 @@ class Microscope:
 
         focus_um is the drive's travel below the upper face: the plane in focus is refractive index times deeper.
         optical_density is what the crystal's colour takes away at the microscope's wavelength, decadic. A hard-core
-        arrangement takes no more features than find room. Raises ValueError for an exposure that isn't positive, a
+        arrangement takes no more features than find room, and none more than MOST_FEATURES. Raises ValueError for an
+        exposure that isn't positive, a
         density or an optical density that is negative, and for numbers that aren't finite."""
         _check(at_s, exposure_s, focus_um, optical_density)
         pose = self._pose(at_s, focus_um)
@@ -175,7 +178,8 @@ class Microscope:
 
     def _grown(self, kind: Kind, density: float) -> tuple[Points, FloatArray]:
         law = self.arrangements[kind]
-        points = law.points(self._chance, f"microscope.{kind}", self.box_um, min(density, law.densest(3)))
+        most = min(law.densest(3), MOST_FEATURES / float(np.prod(self.box_um)))
+        points = law.points(self._chance, f"microscope.{kind}", self.box_um, min(density, most))
         return points, features.radii_um(kind, points, self._hidden)
 
     def _specks(self, kind: Kind, points: Points, radius: FloatArray) -> Specks:

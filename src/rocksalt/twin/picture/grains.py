@@ -2,10 +2,12 @@
 
 A ring's azimuth is cut into bins; the grains that diffract there are a compound Poisson (gamma) number, drawn once for
 each ring and each generation of grains, and smeared by their mosaic. Generations appear and vanish one after the other.
+Grains are strained each in its own way, so that the spots of a coarse ring stand a little off their circle.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,23 +19,51 @@ BIN_DEG: Final = 360.0 / AZIMUTH_BINS
 GENERATIONS: Final = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """One ring in some share of its phase: relative intensity and mean strain of the grains in each azimuth bin, both
+    (AZIMUTH_BINS,), and one sigma of the strains within the bins, which only broadens the line."""
+
+    intensity: FloatArray
+    strain: FloatArray
+    scatter: float
+
+
 class Ring:
     """One hkl of one phase: relative intensity around the ring, for any share of the phase."""
 
     def __init__(
-        self, rng: np.random.Generator, grains_per_deg: float, sigma_ln: float, mosaic_deg: float, texture: FloatArray
-    ) -> None:
+        self, rng: np.random.Generator, grains_per_deg: float, sigma_ln: float, mosaic_deg: float, texture: FloatArray,
+        strain: float = 0.0,
+    ) -> None:  # fmt: skip
         """grains_per_deg of the whole phase on this ring; sigma_ln of the grains' diffracting power; texture is the
-        expected relative intensity at each of the AZIMUTH_BINS."""
+        expected relative intensity at each of the AZIMUTH_BINS; strain one sigma of the grains' own lattice strains."""
         effective = grains_per_deg * BIN_DEG / GENERATIONS * texture / np.exp(sigma_ln**2)
-        raw = rng.standard_gamma(np.broadcast_to(effective, (GENERATIONS, AZIMUTH_BINS)))
-        self._generations: FloatArray = np.asarray(_smeared(raw / effective * texture, mosaic_deg))
+        raw = rng.standard_gamma(np.broadcast_to(effective, (GENERATIONS, AZIMUTH_BINS))) / effective * texture
+        # A bin in which several grains diffract shows their mean.
+        strains = strain / np.sqrt(1.0 + effective) * rng.standard_normal((GENERATIONS, AZIMUTH_BINS))
+        self._strain = strain
+        self._generations: FloatArray = _smeared(raw, mosaic_deg)
+        self._moments: FloatArray = _smeared(raw * strains, mosaic_deg)
 
     def around(self, share: float) -> FloatArray:
         """Relative intensity in each azimuth bin, (AZIMUTH_BINS,), when the phase fills `share` of the volume; its mean
         is about `share`. A small share consists of the first generations alone: fewer grains, a spottier ring."""
-        weights = np.clip(share * GENERATIONS - np.arange(GENERATIONS), 0.0, 1.0) / GENERATIONS
-        return np.asarray(weights @ self._generations)
+        return np.asarray(self._weights(share) @ self._generations)
+
+    def strained(self, share: float) -> Around:
+        """`around`, and how the grains that make it up are strained: what varies along the ring and what is left within
+        its bins add up in squares to the strain of all grains."""
+        intensity = self.around(share)
+        moment = self._weights(share) @ self._moments
+        mean = np.divide(moment, intensity, out=np.zeros_like(moment), where=intensity > 0.0)
+        total = float(intensity.sum())
+        along = float(moment @ mean) / total if total > 0.0 else 0.0
+        return Around(intensity, mean, float(np.sqrt(max(self._strain**2 - along, 0.0))))
+
+    @staticmethod
+    def _weights(share: float) -> FloatArray:
+        return np.asarray(np.clip(share * GENERATIONS - np.arange(GENERATIONS), 0.0, 1.0) / GENERATIONS)
 
 
 def bin_of(azimuth_rad: FloatArray) -> FloatArray:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 
-from rocksalt.crystals import eos, structure, tables
+from rocksalt.crystals import eos, lattice_strain, structure, tables
 from rocksalt.time import Chance
-from rocksalt.twin.departures import Departures
+from rocksalt.twin.departures import SampleDepartures
+from rocksalt.twin.sample import stiffness
+from rocksalt.twin.sample.salt import followed, highest_gpa
 from rocksalt.values import FloatArray
 
-ANCHOR_GPA: Final = 2.0
-_GRID_GPA: Final = np.linspace(-0.4, 12.0, 621)
-_TEMPERATURES_K: Final = (250.0, 300.0, 350.0)
-_F2_GPA: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 8.0)
-_Q_GPA: Final = (0.0, 4.0, 8.0)
-_TWO_THETA_MAX_DEG: Final = 19.0
-
-# C11, C12, C44 at zero pressure (GPa) and their pressure derivatives. B1: Brillouin and ultrasonic values of KBr, with
-# derivatives recalled from the literature. B2: nobody has measured KBr B2 at these pressures; CsBr's stand in for it.
-_ELASTIC: Final = {
-    "B1": ((34.6, 5.7, 5.1), (12.9, 1.6, -0.33)),
-    "B2": ((30.6, 8.1, 7.5), (6.5, 5.0, 3.5)),
-}
+KELVIN: Final = (2.0, 600.0)
+# Thermal expansion is strongly curved when cold: a row every kelvin there, fewer above, good to 3e-6 of
+# the volume between two. Each is made when it is wanted.
+_NODES_K: Final = np.concatenate([np.arange(2.0, 50.0), np.arange(50.0, 150.0, 2.5), np.arange(150.0, 605.0, 5.0)])
+_VOLUMES: Final = 1500
+_TENSION_GPA: Final = 0.95
+_ALPHA: Final = 0.5  # halfway between Reuss and Voigt
+_REACH_PER_ANGSTROM: Final = 1.9  # of sin(theta) / lambda: the form factors end at 2
+_ROOM_K: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,86 +36,139 @@ class Reflection:
 
 
 class Lattice:
-    """One phase: cell and line positions at a true pressure."""
+    """One phase: cell and line positions at a true pressure (GPa) and temperature (K).
 
-    def __init__(self, salt: str, name: str, hidden: Departures, chance: Chance, wavelength_angstrom: float) -> None:
-        self.name = name
-        self._wavelength = wavelength_angstrom
-        self._deviatoric = hidden.sample.deviatoric_gpa
-        known = tables.phase(salt, "B1" if name == "B1" else "B2")
-        shift = hidden.sample.k0p_b1 if name == "B1" else hidden.sample.k0p_b2
-        phase = departed_phase(known, hidden.sample.eos_error_gpa(name), shift)
-        self.volumes: FloatArray = np.array([eos.volume_a3(phase, _GRID_GPA, kelvin) for kelvin in _TEMPERATURES_K])
-        self.cells_per_formula = 1.0 / known.z
-        found = [
-            structure.lines(known, float(np.cbrt(eos.volume_a3(phase, at))), wavelength_angstrom, _TWO_THETA_MAX_DEG)
-            for at in _F2_GPA
-        ]
-        count = min(len(lines.labels) for lines in found)
+    Lines reach to two_theta_max_deg of an unloaded hot cell, where most of them fit; under load the outermost leave the
+    detector. Beyond top_gpa, and in tension beyond about 1 GPa, the cell stays what it is there; so beyond 2 to 600 K.
+    """
+
+    def __init__(
+        self, salt: str, name: tables.Structure, hidden: SampleDepartures, chance: Chance, wavelength_angstrom: float,
+        *, anchor_gpa: float = 2.0, top_gpa: float = 20.0, two_theta_max_deg: float = 19.0,
+    ) -> None:  # fmt: skip
+        self.name: str = name
+        self.wavelength_angstrom = wavelength_angstrom
+        self._hidden = hidden
+        self._known = tables.phase(salt, name)
+        self.phase = departed_phase(self._known, hidden, anchor_gpa, top_gpa)
+        self.cells_per_formula = 1.0 / self._known.z
+        ends = eos.volume_a3(self.phase, np.array([-_TENSION_GPA, highest_gpa(self.phase)]))
+        self._ladder = np.geomspace(ends[0], ends[1], _VOLUMES)
+        self._rows: dict[int, FloatArray] = {}
+        edge = np.cbrt(self.volume_a3(0.0, KELVIN[1]))
+        widest = np.degrees(2.0 * np.arcsin(min(_REACH_PER_ANGSTROM * wavelength_angstrom, 1.0)))
+        found = structure.lines(self._known, float(edge), wavelength_angstrom, min(two_theta_max_deg, float(widest)))
+        if not found.labels:
+            raise ValueError(
+                f"no line of {self._known.name} falls on the detector: it ends at {two_theta_max_deg:.3g} degrees, at "
+                f"{wavelength_angstrom:.4g} A; [geometry] and [beam] must let one in"
+            )
         self.reflections: tuple[Reflection, ...] = tuple(
             Reflection((int(h), int(k), int(l)), int(h * h + k * k + l * l), int(multiplicity))
-            for (h, k, l), multiplicity in zip(found[0].hkl[:count], found[0].multiplicity[:count], strict=True)  # noqa: E741
+            for (h, k, l), multiplicity in zip(found.hkl, found.multiplicity, strict=True)  # noqa: E741
         )
+        self._hkl = found.hkl
         self._root = np.sqrt([r.square for r in self.reflections])
         self._multiplicity = np.array([r.multiplicity for r in self.reflections], dtype=np.float64)
-        factors = 1.0 + hidden.sample.line_intensity * chance.stream(f"lines.{name}").uniform(-1.0, 1.0, count)
-        self._f2 = np.array([lines.f2[:count] for lines in found]) * factors
-        self._extra_b_a2 = hidden.sample.debye_waller_a2
-        c, slope = _ELASTIC[name]
-        self._q = np.array(
-            [
-                [_singh_per_gpa(np.add(c, pressure * np.asarray(slope)), r.hkl) for r in self.reflections]
-                for pressure in _Q_GPA
-            ]
-        )
+        count = len(self.reflections)
+        self._factors = 1.0 + hidden.line_intensity * chance.stream(f"lines.{name}").uniform(-1.0, 1.0, count)
 
     def volume_a3(self, pressure_gpa: float, temperature_k: float) -> float:
         """Volume of the cubic cell."""
         return float(self._volumes(np.array([pressure_gpa]), temperature_k)[0])
 
-    def _volumes(self, pressures_gpa: FloatArray, temperature_k: float) -> FloatArray:
-        below = 0 if temperature_k < _TEMPERATURES_K[1] else 1
-        cold, hot = _TEMPERATURES_K[below : below + 2]
-        part = (temperature_k - cold) / (hot - cold)
-        return np.asarray(
-            (1.0 - part) * np.interp(pressures_gpa, _GRID_GPA, self.volumes[below])
-            + part * np.interp(pressures_gpa, _GRID_GPA, self.volumes[below + 1])
-        )
+    def room_volume_a3(self, pressure_gpa: float) -> float:
+        """Volume of the cubic cell at 300 K."""
+        return float(np.interp(pressure_gpa, self._moduli[0], self._ladder))
 
-    def two_theta_deg(self, pressures_gpa: FloatArray, temperature_k: float) -> FloatArray:
-        """Line positions, (len(pressures), reflections), stress shift included.
+    def thermal_gpa(self, temperature_k: float) -> float:
+        """Pressure (GPa) of the uncompressed cell held at its 300 K volume: the isochoric part of a change of heat."""
+        place = min(max(temperature_k, KELVIN[0]), KELVIN[1])
+        return float(np.interp(place, _NODES_K, self._thermal_gpa))
 
-        Axial geometry (load along the beam), A. K. Singh et al., J. Appl. Phys. 83, 7567 (1998):
-        d = d_P [1 + (1 - 3 cos^2 psi) Q], psi = 90 degrees - theta.
-        """
+    def constants_gpa(self, pressure_gpa: float, temperature_k: float) -> FloatArray:
+        """(C11, C12, C44) in GPa, shape (3,): the table's or a stand-in's (`rocksalt.twin.sample.stiffness`)."""
+        end = stiffness.derivatives_end_gpa(self._known)
+        here, zero, last = np.interp([pressure_gpa, 0.0, end], *self._moduli)
+        return stiffness.constants_gpa(self._known, pressure_gpa, temperature_k, float(here), np.array([zero, last]))
+
+    def two_theta_deg(
+        self, pressures_gpa: FloatArray, temperature_k: float, deviatoric_gpa: float | None = None
+    ) -> FloatArray:
+        """Line positions, (len(pressures), reflections), shifted by the deviatoric stress (None: the twin's own in a
+        fluid medium), in axial geometry (`rocksalt.crystals.lattice_strain`); 180 where there is no line."""
+        t_gpa = self._hidden.deviatoric_gpa if deviatoric_gpa is None else deviatoric_gpa
         a = np.cbrt(self._volumes(pressures_gpa, temperature_k))[:, None]
-        sine = self._wavelength * self._root / (2.0 * a)
-        q = _between(float(pressures_gpa.mean()), _Q_GPA, self._q) * self._deviatoric
-        sine = sine / (1.0 + (1.0 - 3.0 * sine**2) * q)
+        sine = self.wavelength_angstrom * self._root / (2.0 * a)
+        constants = self.constants_gpa(float(pressures_gpa.mean()), temperature_k)
+        q = lattice_strain.singh_q(constants, self._hkl, t_gpa, _ALPHA) * (1.0 + self._hidden.elastic_relative)
+        ideal = 2.0 * np.degrees(np.arcsin(np.minimum(sine, 1.0)))
+        sine = sine / lattice_strain.axial_spacing_factor(q, ideal)
         return np.asarray(2.0 * np.degrees(np.arcsin(np.minimum(sine, 1.0))))
 
     def powers(self, pressure_gpa: float, temperature_k: float) -> FloatArray:
         """Intensity of each line on a flat detector's unit of solid angle and a unit of volume, without polarisation:
-        m |F|^2 exp(-2 B s^2) / (V^2 sin^2(theta) cos(theta)), in a unit that is arbitrary but common to all phases."""
+        m |F|^2 exp(-2 B s^2) / (V^2 sin^2(theta) cos(theta)), in a unit that is arbitrary but common to all phases.
+        The ions shake as the table's Debye model has it at this volume and temperature, and a hidden B more."""
         volume = self.volume_a3(pressure_gpa, temperature_k)
-        s = self._root / (2.0 * np.cbrt(volume))
-        sine = self._wavelength * s
-        lorentz = 1.0 / (sine**2 * np.sqrt(1.0 - sine**2))
-        f2 = _between(pressure_gpa, _F2_GPA, self._f2) * np.exp(-2.0 * self._extra_b_a2 * s * s)
+        edge = float(np.cbrt(volume))
+        s = self._root / (2.0 * edge)
+        sine = self.wavelength_angstrom * s
+        here = sine < 1.0
+        last = 2.0 * np.degrees(np.arcsin(sine[here][-1])) if here.any() else 1.0
+        kelvin = min(max(temperature_k, KELVIN[0]), KELVIN[1])
+        lines = structure.lines(
+            self._known, edge, self.wavelength_angstrom, min(float(last) * (1.0 + 1e-9), 179.9), kelvin
+        )
+        f2 = np.zeros(sine.size)
+        count = min(lines.f2.size, sine.size)
+        f2[:count] = lines.f2[:count]
+        f2 = f2 * self._factors * np.exp(-2.0 * self._hidden.debye_waller_a2 * s * s)
+        lorentz = np.where(here, 1.0 / (sine**2 * np.sqrt(np.maximum(1.0 - sine**2, 1e-12))), 0.0)
         return np.asarray(self._multiplicity * f2 * lorentz / volume**2)
+
+    def _volumes(self, pressures_gpa: FloatArray, temperature_k: float) -> FloatArray:
+        kelvin = min(max(temperature_k, KELVIN[0]), KELVIN[1])
+        above = int(np.searchsorted(_NODES_K, kelvin))
+        hot = np.interp(pressures_gpa, self._row(above), self._ladder)
+        if _NODES_K[above] == kelvin:
+            return np.asarray(hot)
+        part = (kelvin - _NODES_K[above - 1]) / (_NODES_K[above] - _NODES_K[above - 1])
+        return np.asarray((1.0 - part) * np.interp(pressures_gpa, self._row(above - 1), self._ladder) + part * hot)
+
+    def _row(self, node: int) -> FloatArray:
+        """Pressures of the ladder of volumes at a node's temperature, ascending."""
+        if node not in self._rows:
+            self._rows[node] = eos.pressure_gpa(self.phase, self._ladder, float(_NODES_K[node]))
+        return self._rows[node]
+
+    @cached_property
+    def _thermal_gpa(self) -> FloatArray:
+        return eos.pressure_gpa(self.phase, self.phase.v0_a3, _NODES_K)
+
+    @cached_property
+    def _moduli(self) -> tuple[FloatArray, FloatArray]:
+        """Pressures (ascending) and bulk moduli on the 300 K isotherm."""
+        row = self._row(int(np.searchsorted(_NODES_K, _ROOM_K)))
+        return row, eos.bulk_modulus_gpa(self.phase, self._ladder)
 
 
 class Shrinkage:
-    """Volume lost by B1 to B2, relative to B1's, against pressure; on an even grid, for speed."""
+    """Volume lost by B1 to B2, relative to B1's, against pressure at 300 K; on an even grid, for speed. A salt with
+    one phase loses nothing."""
 
-    def __init__(self, b1: Lattice, b2: Lattice) -> None:
-        self._low, self._spacing = -0.4, 0.05
-        pressures = self._low + self._spacing * np.arange(250)
-        self._strain = [
-            1.0 - b2.volume_a3(p, 300.0) * b2.cells_per_formula / (b1.volume_a3(p, 300.0) * b1.cells_per_formula)
-            for p in pressures.tolist()
-        ]
-        self._at_anchor = self.strain(ANCHOR_GPA)
+    def __init__(self, b1: Lattice, b2: Lattice, anchor_gpa: float, top_gpa: float) -> None:
+        self._low = -0.4
+        pressures = np.linspace(self._low, top_gpa, 401)
+        self._spacing = float(pressures[1] - pressures[0])
+        if b1 is b2:
+            self._strain: list[float] = [0.0] * pressures.size
+            self._at_anchor = 1.0
+            return
+        large = b1._volumes(pressures, _ROOM_K) * b1.cells_per_formula
+        small = b2._volumes(pressures, _ROOM_K) * b2.cells_per_formula
+        self._strain = (1.0 - small / large).tolist()
+        self._at_anchor = max(self.strain(anchor_gpa), 1e-3)
 
     def strain(self, pressure_gpa: float) -> float:
         """(V_B1 - V_B2) / V_B1 for the same salt."""
@@ -125,35 +177,24 @@ class Shrinkage:
         return self._strain[index] + (place - index) * (self._strain[index + 1] - self._strain[index])
 
     def relative(self, pressure_gpa: float) -> float:
-        """Strain relative to that at 2 GPa."""
+        """Strain relative to that at the anchor."""
         return self.strain(pressure_gpa) / self._at_anchor
 
 
-def _between(at: float, grid: tuple[float, ...], rows: FloatArray) -> FloatArray:
-    """Rows (len(grid), n) interpolated to `at`; the outermost row beyond the ends."""
-    place = float(np.interp(at, grid, np.arange(len(grid))))
-    low = min(int(place), len(grid) - 2)
-    return np.asarray(rows[low] + (place - low) * (rows[low + 1] - rows[low]))
+def departed_phase(known: tables.Phase, hidden: SampleDepartures, anchor_gpa: float, top_gpa: float) -> tables.Phase:
+    """The equation of state that this twin's phase really has, followed to top_gpa.
 
-
-def departed_phase(known: tables.Phase, error_gpa: float, k0p_shift: float) -> tables.Phase:
-    """The same phase, its pressure at the volume that the table calls 2 GPa higher by error_gpa: K0' shifts, and K0
-    follows, as their strong anticorrelation has it. Pressure is proportional to K0 in every form used."""
-    wide = replace(known, range_gpa=(0.0, 20.0))
-    volume = eos.volume_a3(wide, ANCHOR_GPA)
-    shifted = replace(wide, k0p=known.k0p + k0p_shift)
-    factor = (ANCHOR_GPA + error_gpa) / eos.pressure_gpa(shifted, volume)
-    return replace(shifted, k0_gpa=known.k0_gpa * factor)
-
-
-def _singh_per_gpa(c: FloatArray, hkl: tuple[int, int, int]) -> float:
-    """Q(hkl) for t = 1 GPa, halfway between Reuss and Voigt (alpha = 1/2)."""
-    c11, c12, c44 = (float(value) for value in c)
-    s11 = (c11 + c12) / ((c11 - c12) * (c11 + 2.0 * c12))
-    s12 = -c12 / ((c11 - c12) * (c11 + 2.0 * c12))
-    s44 = 1.0 / c44
-    h, k, l = (float(i * i) for i in hkl)  # noqa: E741  # the crystallographer's names
-    gamma = (h * k + k * l + l * h) / (h + k + l) ** 2
-    reuss = s11 - s12 - 3.0 * (s11 - s12 - s44 / 2.0) * gamma
-    voigt = 5.0 / (c11 - c12 + 3.0 * c44) / 2.0
-    return (0.5 * reuss + 0.5 * voigt) / 3.0
+    Where other sets were published, some seeds have one of them, whole. Else the pressure at the volume that the table
+    calls anchor_gpa is higher by the drawn error: K0' shifts, and K0 follows, as their strong anticorrelation has it.
+    Pressure is proportional to K0 in every form used (with K0 K0'' held in BM4).
+    """
+    wide = followed(known, top_gpa)
+    others = tables.ALTERNATIVES[known.salt, known.structure]
+    if others and hidden.eos_other_luck < hidden.eos_other_share:
+        return followed(others[int(hidden.eos_other_luck / hidden.eos_other_share * len(others))], top_gpa)
+    volume = eos.volume_a3(wide, anchor_gpa)
+    shift = hidden.k0p_b1 if known.structure == "B1" else hidden.k0p_b2
+    shifted = replace(wide, k0p=known.k0p + shift)
+    factor = (anchor_gpa + hidden.eos_error_gpa(known.structure)) / eos.pressure_gpa(shifted, volume)
+    bend = None if known.k0pp_per_gpa is None else known.k0pp_per_gpa / factor
+    return followed(replace(shifted, k0_gpa=known.k0_gpa * factor, k0pp_per_gpa=bend), top_gpa)

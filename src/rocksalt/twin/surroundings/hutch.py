@@ -62,6 +62,10 @@ class Hutch:
                 spells.append((low, high))
         return spells
 
+    def light_s(self, start_s: float, end_s: float) -> float:
+        """Seconds of light within [start_s, end_s]."""
+        return sum(off - on for on, off in self.lit_s(start_s, end_s))
+
     def changes(self, after_s: float, until_s: float) -> list[float]:
         """Times in (after_s, until_s] at which the shutter arrives or the light changes, ascending."""
         times = [edge for edge in self._edges[-2:] if after_s < edge <= until_s]

@@ -31,7 +31,10 @@ class Session(Protocol):
 
 
 class ByteSimulator(Protocol):
-    """An instrument on a serial line or a socket: `accept` opens a conversation, answers go out by `send`."""
+    """An instrument on a serial line or a socket: `accept` opens a conversation, answers go out by `send`.
+
+    An empty answer hangs up, where the line can; `accept` may raise ConnectionRefusedError.
+    """
 
     def accept(self, send: Callable[[bytes], None]) -> Session: ...
 
@@ -80,8 +83,14 @@ async def serve_tcp(simulator: ByteSimulator, port: int = 0) -> tuple[asyncio.Se
     """Serve on TCP; port 0 means any. Returns the server and the address "host:port". Raises PortTaken."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def send(data: bytes) -> None:
+            if data:
+                writer.write(data)
+            else:
+                writer.close()
+
         try:
-            session = simulator.accept(writer.write)
+            session = simulator.accept(send)
         except ConnectionRefusedError:
             writer.close()
             return

@@ -1,0 +1,262 @@
+"""What the fault tables need of each driver: its simulator on a small world, a value to ask for, something to do.
+
+A driver that the entry-point group `rocksalt.drivers` names and that has no rig here is untested, which is failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Final, Literal
+
+import numpy as np
+from tests.drivers.doors import Gas, Heat, Hutch
+
+from rocksalt.config.links import parse_link
+from rocksalt.devices import ByteLink, Limits, Settings
+from rocksalt.devices.links import MemoryWires, RealWires
+from rocksalt.devices.links.memory import MemoryTransport
+from rocksalt.time import Chance, ExperimentClock
+from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
+from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp
+
+Wire = Literal["memory", "tcp", "serial", "http"]
+SHAPE: Final = (32, 40)
+ALL_IN_ONE: Final = {"early_reply": True, "initialize_s": 0.0}
+NOT_APPLICABLE: Final = {"replay": "it reads files, and there is no instrument that could answer wrongly"}
+"""Drivers without a wire, each with its reason."""
+
+
+class Camera:
+    """A sensor of 32 x 40 pixels that sees noise, so that a chunk is most of its message."""
+
+    shape = SHAPE
+    mask = np.zeros(SHAPE, bool)
+
+    def __init__(self) -> None:
+        self.truth: dict[int, str] = {}
+
+    def cutoff_counts(self, seconds: float) -> int:
+        return int(1e7 * seconds)
+
+    def expose(self, start_s: float, seconds: float) -> np.ndarray[Any, Any]:
+        return Chance(round(1e6 * start_s)).stream("pixels").integers(0, 1_000_000, SHAPE).astype(np.uint32)
+
+    def sent(self, frame: int, sha256: str, chunk_sha256: str, series: int, image: int) -> None:
+        self.truth[image] = chunk_sha256
+
+
+@dataclass
+class Stand:
+    """A driver and its simulator, joined by a wire with faults; `told` is what the truth file would say."""
+
+    device: Any
+    simulator: Any
+    door: Any
+    clock: ExperimentClock
+    line: Any
+    told: list[dict[str, Any]] = field(default_factory=list)
+    asked: int = 0
+    """How often the driver's question was asked since it was last set to 0."""
+
+    def suffer(self, faults: Sequence[Fault], seed: int) -> None:
+        """From now on these faults."""
+        self.line.suffer(Faults(list(enumerate(faults)), self.clock, Chance(seed), self.told.append))
+
+    def hurry(self, deadline_s: float) -> None:
+        """From now on the driver waits so long for an answer, wire seconds."""
+        (self.device.http if hasattr(self.device, "http") else self.device.link).deadline_s = deadline_s
+
+    def count(self) -> None:
+        """Count what the driver asks from now on."""
+        self.asked = 0
+        for name in ("_read", "_identify", "_status"):
+            if hasattr(self.device, name):
+                setattr(self.device, name, self._counted(getattr(type(self.device), name)))
+
+    def _counted(self, hook: Callable[[Any], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+        @functools.wraps(hook)
+        async def ask() -> Any:
+            self.asked += 1
+            return await hook(self.device)
+
+        return ask
+
+
+@dataclass(frozen=True)
+class Rig:
+    """One driver's part of the tables.
+
+    wires    the real wires that it can be on; the first is what it usually is on
+    value    asks for a value, and truth says what it must be
+    act      does something that lasts about a second of experiment time and is watched by reading
+    acted    whether it is done, asked of the world; ready sets the world up before
+    number   asks for something that has a quantity in its answer; factor is another unit's
+    shift    lets the world move on, so that an old value is a wrong one
+    reset    brings world and simulator back to where it began, whatever a misled driver did to it
+    lead_s   how long before its middle an act begins
+    """
+
+    driver: str
+    wires: tuple[Wire, ...]
+    door: Callable[[], Any]
+    value: Callable[[Any], Awaitable[Any]]
+    truth: Callable[[Stand], Any]
+    act: Callable[[Any], Awaitable[Any]]
+    acted: Callable[[Stand], bool]
+    number: Callable[[Any], Awaitable[Any]]
+    factor: float
+    shift: Callable[[Any], None]
+    lead_s: float = 0.4
+    reset: Callable[[Stand], None] = lambda stand: None
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+async def _reading(device: Any) -> float:
+    return round((await device.read()).value, 3)
+
+
+async def _exposure(device: Any) -> None:
+    await device.arm(0.2, 5)
+    await device.trigger(0.2, 5)
+
+
+async def _armed(device: Any) -> None:
+    await device.arm(0.2, 1)
+    await device.disarm()
+
+
+RIGS: Final = {
+    rig.driver: rig
+    for rig in (
+        Rig(
+            "druck_pace", ("tcp", "serial"), lambda: Gas(start_bar=10.0, target_bar=10.0), _reading,
+            lambda stand: round(stand.door.gas_bar(stand.clock.now_s()), 3),
+            lambda device: device.set(11.0), lambda stand: stand.simulator.setpoint_bar == 11.0, _reading, 1000.0,
+            lambda door: door.ramp(0.0, 12.5, 1e9), reset=lambda stand: stand.door.ramp(0.0, 10.0, 1e9),
+            settings={"limits": Limits(0.0, 150.0), "ramp": 1.0},
+        ),
+        Rig(
+            "lakeshore_336", ("serial", "tcp"), Heat, _reading,
+            lambda stand: round(stand.door.sample_k(stand.clock.now_s()), 3),
+            lambda device: device.set(297.0), lambda stand: stand.simulator.setpoint_k == 297.0, _reading, 1.8,
+            lambda door: door.heat(0.0, 296.5, 0.0), reset=lambda stand: _warm_again(stand),
+            settings={"limits": Limits(290.0, 320.0), "ramp": 1.5},
+        ),
+        Rig(
+            "modbus_interlock", ("tcp",), lambda: Hutch(), lambda device: device.status(),
+            lambda stand: _hutch(stand), lambda device: device.open_shutter(),
+            lambda stand: bool(stand.simulator.coils[0]), lambda device: device.status(), 1000.0,
+            lambda door: None, 0.05,            options={"watchdog_ms": 0}, settings={"options": {"watchdog_ms": 0}},
+        ),
+        Rig(
+            "dectris_simplon", ("http",), Camera, lambda device: device.identify(),
+            lambda stand: "Dectris EIGER2 CdTe 500K E-02-0500 1.8.0", _exposure,
+            lambda stand: stand.simulator.frames >= 5, _armed, 1000.0, lambda door: None, options=ALL_IN_ONE,
+            settings={"shape": SHAPE},
+        ),
+    )
+}  # fmt: skip
+
+
+class _SerialLine(MemoryTransport):
+    """Memory that behaves as a serial line: closing and opening it leaves late answers where they are."""
+
+    reopening_cleans = False
+
+    async def open(self) -> None:
+        if self._session is None:
+            await super().open()
+
+    def close(self) -> None:
+        pass
+
+
+class _SerialLike:
+    """Makes one such line."""
+
+    def __init__(self, peer: Any) -> None:
+        self._peer = peer
+
+    def byte(self, device: str, link: object, *, deadline_s: float = 2.0, serial: object = None) -> ByteLink:
+        return ByteLink(_SerialLine(self._peer), device=device, address=f"memory:{device}", deadline_s=deadline_s)
+
+
+def _warm_again(stand: Stand) -> None:
+    stand.simulator.ramp_on, stand.simulator.setpoint_k = False, 295.0
+    stand.door.heat(0.0, 295.0, 0.0)
+
+
+def _hutch(stand: Stand) -> Any:
+    from rocksalt.devices import EnclosureStatus
+
+    is_open, is_closed = stand.door.shutter_switches(stand.clock.now_s())
+    return EnclosureStatus(is_open, is_closed, stand.door.closed, True)
+
+
+ADDRESSES: Final = {"memory": "tcp://127.0.0.1:1", "tcp": "tcp://{}", "serial": "serial://{}", "http": "http://{}"}
+
+
+@asynccontextmanager
+async def stand_of(
+    rig: Rig,
+    wire: Wire,
+    faults: Sequence[Fault],
+    *,
+    door: Any = None,
+    seed: int = 0,
+    like_serial: bool = False,
+    between: Callable[[Any], Any] = lambda simulator: simulator,
+) -> AsyncIterator[Stand]:
+    """The rig's driver, not yet connected, on this wire; faults' times count from now.
+
+    like_serial   in memory: a line that can't be made anew, as a serial one can't
+    between       what else stands between simulator and faults
+    """
+    found = {group: {point.name: point for point in entry_points(group=f"rocksalt.{group}")} for group in
+             ("drivers", "simulators")}  # fmt: skip
+    loop: Any = asyncio.get_running_loop()
+    clock = ExperimentClock(loop)
+    door = rig.door() if door is None else door
+    simulator = found["simulators"][rig.driver].load()(door, clock, options=rig.options)
+    told: list[dict[str, Any]] = []
+    plan = Faults(list(enumerate(faults)), clock, Chance(seed), told.append)
+    line: Any
+    if hasattr(simulator, "handle"):
+        line = FaultyRequests(between(simulator), plan)
+    else:
+        line = FaultyLine(between(simulator), plan, serial=wire == "serial" or like_serial)
+    close: Callable[[], None] = lambda: None  # noqa: E731
+    place = ""
+    if wire == "tcp":
+        server, place = await serve_tcp(line)
+        close = server.close
+    elif wire == "http":
+        server, place = await serve_http(line)
+        close = server.close
+    elif wire == "serial":
+        pty = ServedPty(line)
+        place, close = pty.path, pty.close
+    link = "http://127.0.0.1:1" if wire == "memory" and "http" in rig.wires else ADDRESSES[wire].format(place)
+    settings = Settings(parse_link(link), where="station.toml:1", **rig.settings)
+    wires: Any = RealWires()
+    if wire == "memory":
+        wires = MemoryWires({rig.driver: line})
+    if like_serial:
+        wires = _SerialLike(line)
+    device = found["drivers"][rig.driver].load()(rig.driver, settings, wires, clock)
+    if hasattr(device, "margin_s"):
+        device.margin_s, device.poll_s = 0.3, 0.05
+    stand = Stand(device, simulator, door, clock, line, told)
+    try:
+        yield stand
+    finally:
+        await device.close()
+        close()
+        if wire != "memory":
+            await asyncio.sleep(0.02)  # the server's tasks see that their clients are gone

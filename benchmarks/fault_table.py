@@ -1,0 +1,95 @@
+"""What each fault is expected to do to each driver, written before it is run. A cell that is missing here is a failure.
+
+| expected | what must be seen |
+|---|---|
+| lost     | LinkLost within the deadline, the device is disconnected; once the link is back, the supervisor has it connected and the value is right within 1 s of wire time |
+| again    | the reply is refused inside, the question asked once more, the value right, the device connected all the while |
+| garbled  | GarbledReply (it goes on being wrong); once the fault is over the next value is right |
+| refused  | Refused, in a sentence that names the difference; once the fault is over the next value is right |
+| unmoved  | NotReached once ramp time and margin are over: told to go, it does not seem to |
+| right    | the value is right, this time and the next; nothing is noticed because nothing is wrong with it |
+| as told  | the value is wrong and nothing in the reply says so: a second instrument must (gauge, load curve, plausibility) |
+| missing  | stream: the series is counted, and the lost image is named |
+| kept     | stream: the image is on disk as it came, its hash is not the truth's |
+| complete | stream: every image is on disk, the series is closed once |
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from typing import Final
+
+TABLE: Final[dict[str, dict[str, str]]] = {
+    "druck_pace": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",  # the line never ends
+        "stale": "again",  # another question's header
+        "doubled": "right",
+        "stuck": "unmoved",
+        "nan": "garbled",
+        "overflow": "garbled",
+        "drift": "as told",
+        "wrong_unit": "garbled",  # mbar for bar is beyond the instrument's own range
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
+    "lakeshore_336": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",
+        "stale": "again",
+        "doubled": "right",
+        "stuck": "unmoved",
+        "nan": "garbled",
+        "overflow": "garbled",
+        "drift": "as told",
+        "wrong_unit": "as told",  # Rankine for kelvin is a temperature that the sensor could have
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
+    "modbus_interlock": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",
+        "stale": "again",  # another transaction's number
+        "doubled": "again",  # a status is two questions: the copy meets the second, and is the first's
+        "stuck": "unmoved",
+        "nan": "garbled",  # every register 0xFFFF is no state of an interlock
+        "overflow": "garbled",
+        "drift": "right",  # the one quantity of the map, the chamber's temperature, decides nothing
+        "wrong_unit": "right",
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
+    "dectris_simplon": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "again",  # HTTP says where the body ends; what is left is no JSON
+        "stale": "as told",  # an answer does not say which key it is of: HTTP's own order is trusted, types are checked
+        "doubled": "again",  # two JSON texts in one body are none
+        "stuck": "lost",  # "acquire" for ever: the series is not done by its deadline
+        "nan": "garbled",  # JSON has no NaN
+        "overflow": "garbled",
+        "drift": "refused",  # what was set reads otherwise
+        "wrong_unit": "refused",
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+        "stream_lost": "missing",
+        "stream_corrupt": "kept",
+        "stream_delay": "complete",
+        "stream_lost_end": "complete",
+        "stream_duplicate_end": "complete",
+    },
+}

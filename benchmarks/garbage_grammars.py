@@ -1,0 +1,341 @@
+"""What the manuals allow as answers, for the judge of `make accept-garbage`: written from the protocol notes.
+
+Nothing of the drivers is used here. A judge says why a reply is no answer to a question, and what a whole call's
+answers come to; where the two disagree with the driver, one of them is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from benchmarks.garbage_spoiling import Spoilt, strict
+
+NOTHING: Final = object()
+"""A call whose answers come to no value."""
+
+
+class Forbidden(Exception):
+    """A reply that the grammar does not have, or that answers another question."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One driver's grammar.
+
+    calls      what is called on the driver, by name, each with its weight
+    said       (question, delivered bytes) -> what the reply says; raises Forbidden
+    value      (name of the call, its last answers by question) -> what the driver must have returned, or NOTHING;
+               raises Forbidden where every answer is one and the call must fail all the same
+    again      which questions a driver may ask once more, as reading and identifying do
+    passed     questions that belong to the link and not to the call (finding the beat again)
+    """
+
+    calls: Mapping[str, tuple[int, Callable[[Any], Awaitable[Any]]]]
+    said: Callable[[bytes, bytes], Any]
+    value: Callable[[str, Mapping[bytes, Any]], Any]
+    again: Callable[[bytes], bool]
+    binary: bool = False
+    passed: Callable[[bytes], bool] = lambda question: False
+
+
+SOON: Final = 4
+"""Within so many questions a driver asks again what was answered wrongly, if it does at all."""
+
+
+def complaint(judge: Judge, name: str, log: Sequence[Spoilt], returned: Any) -> str:
+    """What is wrong with a call that returned this after these replies; "" for nothing."""
+    for place, spoilt in enumerate(log):
+        if not spoilt.how or judge.passed(spoilt.question):
+            continue
+        later = [one for one in log[place + 1 :] if not judge.passed(one.question)][:SOON]
+        again = judge.again(spoilt.question) and any(same(judge, one, spoilt) for one in later)
+        try:
+            judge.said(spoilt.question, spoilt.delivered)
+        except Forbidden as error:
+            if not again:
+                return f"{spoilt.question!r} was answered {spoilt.delivered!r} ({error}), and {name} believed it"
+    try:
+        said = {key(judge, one.question): judge.said(one.question, one.delivered) for one in log
+                if not judge.passed(one.question)}  # fmt: skip
+    except Forbidden:
+        said = {}
+        for one in log:
+            try:
+                said[key(judge, one.question)] = judge.said(one.question, one.delivered)
+            except Forbidden:
+                continue
+    try:
+        expected = judge.value(name, said)
+    except Forbidden as error:
+        return f"{name} returned {returned!r}, and had to raise: {error}"
+    if expected is not NOTHING and expected != returned:
+        return f"{name} returned {returned!r}, and its answers say {expected!r}"
+    return ""
+
+
+def key(judge: Judge, question: bytes) -> bytes:
+    """The question without what differs each time it is asked."""
+    return question[7:] if judge.binary else question.strip()
+
+
+def same(judge: Judge, one: Spoilt, other: Spoilt) -> bool:
+    return key(judge, one.question) == key(judge, other.question)
+
+
+def first_line(delivered: bytes) -> str:
+    """The first line that is not empty. Raises Forbidden for one without an end, and for what is no ASCII."""
+    found = re.match(rb"[\r\n]*([^\r\n]+)[\r\n]", delivered)
+    if found is None:
+        raise Forbidden("no whole line")
+    try:
+        return found[1].decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise Forbidden("no text") from None
+
+
+# --- Druck PACE: notes, section d ------------------------------------------------------------------------------------
+
+_NUM = r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+_SOUR = r":SOUR(?:CE)?1?:PRES(?:SURE)?"
+PACE: Final[Mapping[str, str]] = {
+    "*IDN?": r"\*IDN ([^,]+,[^,]+,[^,]+,[^,]+)",
+    ":SENS:PRES?": rf":SENS(?:E)?1?:PRES(?:SURE)? {_NUM}",
+    ":UNIT:PRES?": r":UNIT:PRES(?:SURE)? (MPA|BAR|MBAR|KPA|PA|HPA|PSI|USER[1-4])",
+    ":SOUR:PRES:SLEW:MODE?": rf"{_SOUR}:SLEW:MODE (LIN(?:EAR)?|MAX(?:IMUM)?)",
+    ":SOUR:PRES:SLEW:OVER?": rf"{_SOUR}:SLEW:OVER(?:SHOOT)?(?::STAT(?:E)?)? (0|1|OFF|ON)",
+    ":SOUR:PRES:SLEW?": rf"{_SOUR}:SLEW {_NUM}",
+    ":SOUR:PRES:COMP1?": rf"{_SOUR}:COMP(?:ENSATE)?1? {_NUM}",
+    ":SOUR:PRES?": rf"{_SOUR}(?::LEV(?:EL)?)?(?::IMM(?:EDIATE)?)?(?::AMPL(?:ITUDE)?)? {_NUM}",
+    ":OUTP:STAT?": r":OUTP(?:UT)?1?(?::STAT(?:E)?)? (0|1|OFF|ON)",
+    ":SYST:ERR?": r':SYST(?:EM)?:ERR(?:OR)? ([+-]?\d+)\s*,\s*"[^"]*"',
+    ":INST:LIM?": rf":INST(?:RUMENT)?:LIM(?:IT)?1? (?:[^,]*,)?\s*{_NUM}\s*,\s*{_NUM}",
+}
+_NOT_A_NUMBER: Final = 9.9e37
+
+
+def _pace_said(question: bytes, delivered: bytes) -> Any:
+    asked = question.decode().strip()
+    line = re.sub(r"\s+", " ", first_line(delivered), count=1)
+    found = re.fullmatch(PACE[asked], line, re.IGNORECASE)
+    if found is None:
+        raise Forbidden("not as the manual has it")
+    if _NUM in PACE[asked]:
+        numbers = [float(text) for text in found.groups()]
+        if any(abs(number) >= _NOT_A_NUMBER for number in numbers):
+            raise Forbidden("no number")
+        return numbers[0]
+    return found[1]
+
+
+def _pace_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    if name == "read":
+        return said.get(b":SENS:PRES?", None)
+    if name == "identify":
+        return said.get(b"*IDN?", None)
+    if said.get(b":SYST:ERR?", "0") not in ("0", "+0", "-0"):
+        raise Forbidden("the error queue says that a command was not taken")
+    if name == "stop" and said[b":OUTP:STAT?"].upper() not in ("0", "OFF"):
+        raise Forbidden("its output says that it is on")
+    return NOTHING
+
+
+async def _value(device: Any) -> float:
+    return float((await device.read()).value)
+
+
+# --- Lake Shore 336: notes, section e --------------------------------------------------------------------------------
+
+LAKE_SHORE: Final[Mapping[str, str]] = {
+    "*IDN?": r"LSCI,MODEL33[56],[^,;]+,[^,;]+",
+    "KRDG?": r"[+-]\d{3,}\.\d{3}",
+    "RDGST?": r"\d{1,3}",
+    "RANGE?": r"[0-3]",
+    "RAMP?": r"[01],[+-]?\d+(?:\.\d+)?",
+    "OUTMODE?": r"[0-5],[0-4],[01]",
+    "TLIMIT?": r"[+-]?\d+(?:\.\d+)?",
+    "*ESR?": r"\d{3}",
+}
+_ESR_ERRORS: Final = 32 + 16 + 8 + 4
+
+
+def _lake_said(question: bytes, delivered: bytes) -> Any:
+    queries = [part.split()[0] for part in question.decode().strip().split(";") if "?" in part]
+    line = first_line(delivered)
+    answers = line.split(";") if len(queries) > 1 else [line]
+    if len(answers) != len(queries):
+        raise Forbidden(f"{len(answers)} answers to {len(queries)} queries")
+    for query, answer in zip(queries, answers, strict=True):
+        if re.fullmatch(LAKE_SHORE[query], answer.strip()) is None:
+            raise Forbidden(f"{query} {answer!r}")
+    return dict(zip(queries, (answer.strip() for answer in answers), strict=True))
+
+
+def _lake_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    if name == "identify":
+        return said.get(b"*IDN?", {}).get("*IDN?")
+    for answers in said.values():
+        if len(answers) > 1 and int(answers.get("*ESR?", "0")) & _ESR_ERRORS:
+            raise Forbidden("*ESR? says that something was not understood")
+    if name == "read":
+        answers = said.get(b"KRDG? A;RDGST? A;*ESR?", {})
+        if int(answers.get("RDGST?", "1")):
+            raise Forbidden("the sensor's status says that it can't be believed")
+        return float(answers["KRDG?"])
+    return NOTHING
+
+
+# --- Modbus: notes, section h ----------------------------------------------------------------------------------------
+
+
+def _modbus_said(question: bytes, delivered: bytes) -> Any:
+    if len(delivered) < 9:
+        raise Forbidden("no whole frame")
+    length = int.from_bytes(delivered[4:6], "big")
+    if delivered[:4] != question[:4] or delivered[6] != question[6]:
+        raise Forbidden("another transaction, protocol or unit")
+    pdu = delivered[7 : 6 + length]
+    if len(pdu) != length - 1:
+        raise Forbidden("cut")
+    function, asked = question[7], question[8:]
+    if pdu[0] != function:
+        raise Forbidden("another function, or an exception")
+    if function in (5, 6):
+        if pdu[1:] != asked:
+            raise Forbidden("the echo differs")
+        return pdu[1:]
+    if function in (15, 16):
+        if pdu[1:] != asked[:4]:
+            raise Forbidden("address or count differ")
+        return pdu[1:]
+    count = int.from_bytes(asked[2:4], "big")
+    size = (count + 7) // 8 if function in (1, 2) else 2 * count
+    if pdu[1] != size or len(pdu) != 2 + size:
+        raise Forbidden("another count")
+    if function in (1, 2):
+        return [bool(pdu[2 + bit // 8] >> bit % 8 & 1) for bit in range(count)]
+    registers = [int.from_bytes(pdu[2 + 2 * at : 4 + 2 * at], "big") for at in range(count)]
+    if function == 4 and registers[0] > 3:
+        raise Forbidden("no state of the map")
+    return registers
+
+
+def _modbus_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    bits = next((said[key] for key in said if key[0] == 2), None)
+    registers = next((said[key] for key in said if key[0] == 4), None)
+    if name == "identify":
+        return None if registers is None else (
+            f"modbus interlock, state {('safe', 'ready', 'exposing', 'fault')[registers[0]]}, uptime {registers[5]}"
+        )  # fmt: skip
+    if name != "status":
+        return NOTHING
+    if bits is None or registers is None:
+        return None
+    sound = (bits[0] == bits[1] and bits[2] and bits[3] and bits[6] and not (bits[4] and bits[5])
+             and not registers[1] & 0x3FF and registers[0] != 3)  # fmt: skip
+    return (bits[4] and not bits[5], bits[5] and not bits[4], bits[0] and bits[1], sound)
+
+
+async def _status(device: Any) -> tuple[bool, bool, bool, bool]:
+    status = await device.status()
+    return status.shutter_open, status.shutter_closed, status.door_closed, status.ready
+
+
+# --- SIMPLON: notes, section a ---------------------------------------------------------------------------------------
+
+_TEXT, _REAL, _WHOLE, _FLAG = (str,), (int, float), (int,), (bool,)
+KEYS: Final[Mapping[str, tuple[type, ...]]] = {
+    "description": _TEXT, "detector_number": _TEXT, "software_version": _TEXT, "sensor_material": _TEXT,
+    "sensor_thickness": _REAL, "x_pixel_size": _REAL, "y_pixel_size": _REAL, "bit_depth_image": _REAL,
+    "photon_energy": _REAL, "threshold/1/energy": _REAL, "threshold/1/mode": _TEXT, "threshold/2/mode": _TEXT,
+    "threshold/difference/mode": _TEXT, "detector_readout_time": _REAL, "count_time": _REAL, "frame_time": _REAL,
+    "nimages": _WHOLE, "ntrigger": _WHOLE, "counting_mode": _TEXT, "trigger_mode": _TEXT, "trigger_start_delay": _REAL,
+    "compression": _TEXT, "roi_mode": _TEXT, "test_image_mode": _TEXT, "auto_summation": _FLAG,
+    "countrate_correction_applied": _FLAG, "flatfield_correction_applied": _FLAG, "pixel_mask_applied": _FLAG,
+    "mask_to_zero": _FLAG, "x_pixels_in_detector": _WHOLE, "y_pixels_in_detector": _WHOLE, "format": _TEXT,
+    "header_detail": _TEXT, "mode": _TEXT, "state": _TEXT, "high_voltage/state": _TEXT, "pixel_mask": (dict,),
+}  # fmt: skip
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "status/state": ("na", "ready", "initialize", "configure", "acquire", "idle", "test", "error"),
+    "status/high_voltage/state": ("NA", "OFF", "RAMPING", "READY"),
+}
+
+
+def _simplon_said(question: bytes, delivered: bytes) -> Any:
+    method, _, path = question.decode().partition(" ")
+    task, _, name = path.split("/", 4)[4].partition("/")
+    try:
+        content = strict(delivered) if delivered.strip() else None
+    except ValueError as error:
+        raise Forbidden(f"no JSON: {error}") from None
+    if method == "PUT" and task == "command":
+        if name in ("arm", "disarm", "abort", "cancel"):
+            number = content.get("sequence id", content.get("sequence_id")) if isinstance(content, dict) else None
+            if type(number) is not int or number < 0:
+                raise Forbidden("no sequence id")
+            return number
+        return None
+    if method == "PUT":
+        if not (isinstance(content, list) and all(isinstance(item, str) for item in content)):
+            raise Forbidden("no list of keys")
+        return None
+    if not isinstance(content, dict) or "value" not in content:
+        raise Forbidden("no value")
+    value = content["value"]
+    if type(value) not in KEYS[name]:
+        raise Forbidden(f"{name} is no {type(value).__name__}")
+    if value not in WORDS.get(f"{task}/{name}", (value,)):
+        raise Forbidden(f"{value!r} is no {name}")
+    return value
+
+
+def _simplon_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    last = {key.decode().rpartition("/")[2]: value for key, value in said.items()}
+    if name == "identify":
+        parts = [last.get(word) for word in ("description", "detector_number", "software_version")]
+        return None if None in parts else " ".join(parts)
+    return last["arm"] if name == "arm" else NOTHING
+
+
+async def _arm(device: Any) -> int:
+    return int((await device.arm(0.1, 1)).series)
+
+
+def _found_the_beat(question: bytes) -> bool:
+    """Questions of the link, when it finds the beat again: their answers are read until one has the right shape."""
+    return not question.strip() or question.startswith(b"*IDN?;")
+
+
+def _called(name: str, *arguments: Any) -> Callable[[Any], Awaitable[Any]]:
+    async def call(device: Any) -> Any:
+        return await getattr(device, name)(*arguments)
+
+    return call
+
+
+JUDGES: Final[Mapping[str, Judge]] = {
+    "druck_pace": Judge(
+        {"read": (5, _value), "identify": (1, _called("identify")), "set": (2, _called("set", 10.0)),
+         "stop": (1, _called("stop")), "connect": (1, _called("connect"))},
+        _pace_said, _pace_value, lambda question: question.startswith((b":SENS:PRES?", b"*IDN?")),
+        passed=_found_the_beat,
+    ),
+    "lakeshore_336": Judge(
+        {"read": (5, _value), "identify": (1, _called("identify")), "set": (2, _called("set", 295.0)),
+         "stop": (1, _called("stop")), "connect": (1, _called("connect"))},
+        _lake_said, _lake_value, lambda question: question.startswith((b"KRDG?", b"*IDN?")), passed=_found_the_beat,
+    ),
+    "modbus_interlock": Judge(
+        {"status": (5, _status), "identify": (1, _called("identify")), "beat": (1, _called("beat")),
+         "make_safe": (1, _called("make_safe")), "stop": (1, _called("stop")),
+         "close_shutter": (1, _called("close_shutter")), "connect": (1, _called("connect"))},
+        _modbus_said, _modbus_value, lambda question: question[7] in (2, 4), binary=True,
+    ),
+    "dectris_simplon": Judge(
+        {"identify": (4, _called("identify")), "arm": (4, _arm), "stop": (1, _called("stop")),
+         "disarm": (1, _called("disarm")), "connect": (1, _called("connect"))},
+        _simplon_said, _simplon_value, lambda question: question.startswith(b"GET"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Light: lamp and spectrometer, absorption, luminescence, and the ruby that tells the pressure."""
