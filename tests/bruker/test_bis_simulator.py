@@ -200,7 +200,7 @@ async def test_faults_are_asked_for_by_options(tmp_path: Path) -> None:
     assert sizes["A1.SFRM"] < sizes["A2.SFRM"]
 
 
-@pytest.mark.parametrize("name", ["../../evil.sfrm", "C:\\..\\..\\evil.sfrm", "/tmp/evil.sfrm"])
+@pytest.mark.parametrize("name", ["../../evil.sfrm", "C:\\..\\..\\evil.sfrm", "/var/evil.sfrm"])
 @in_virtual_time
 async def test_frames_stay_in_their_folder_whatever_path_is_said(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "frames"
