@@ -18,6 +18,8 @@ from rocksalt.time import Node
 
 HOST = "127.0.0.1"
 LONGEST_BODY = 16 << 20
+LARGEST_PORT = 65535
+TRIES = 20
 
 
 class Session(Protocol):
@@ -55,6 +57,13 @@ class HttpResponse:
     status: int
     body: bytes = b""
     content_type: str = "application/json"
+
+
+class SocketsSimulator(Protocol):
+    """An instrument with several sockets, on ports that follow each other."""
+
+    @property
+    def sockets(self) -> Sequence[ByteSimulator]: ...
 
 
 class HttpSimulator(Protocol):
@@ -97,6 +106,27 @@ async def serve_tcp(simulator: ByteSimulator, port: int = 0) -> tuple[asyncio.Se
 
     server = await _listen(talk, port)
     return server, "{}:{}".format(*server.sockets[0].getsockname()[:2])
+
+
+async def serve_tcp_in_a_row(simulators: Sequence[ByteSimulator], port: int = 0) -> tuple[list[asyncio.Server], str]:
+    """Serve the sockets of one instrument on ports that follow each other; port 0 means any such row.
+
+    Returns the servers and the address of the first. Raises PortTaken.
+    """
+    for _ in range(TRIES if port == 0 else 1):
+        servers: list[asyncio.Server] = []
+        try:
+            for number, simulator in enumerate(simulators):
+                after = servers[0].sockets[0].getsockname()[1] + number if servers else port
+                if after > LARGEST_PORT:
+                    raise PortTaken(f"there is no port {after} on {HOST}")
+                servers.append((await serve_tcp(simulator, after))[0])
+            return servers, "{}:{}".format(*servers[0].sockets[0].getsockname()[:2])
+        except PortTaken as error:
+            taken = error
+            for server in servers:
+                server.close()
+    raise taken
 
 
 async def _listen(
