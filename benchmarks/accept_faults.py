@@ -11,7 +11,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from benchmarks.acceptance import Row, arguments, closed, told
 from benchmarks.fault_late import interleaved
-from benchmarks.fault_rigs import NOT_APPLICABLE, RIGS, SHAPE, Rig, Stand, Wire, stand_of
+from benchmarks.fault_rigs import NOT_APPLICABLE, RIGS, SHAPE, Rig, Stand, Wire, rigs_of, stand_of
 from benchmarks.fault_table import TABLE
 from rocksalt.devices import DeviceError, GarbledReply, LinkLost, NotReached, Refused
 from rocksalt.devices.supervision import Supervisor
@@ -40,11 +40,13 @@ NAMES: Final = {LinkLost: "lost", GarbledReply: "garbled", Refused: "refused", N
 
 
 def main() -> int:
-    """Every cell of the table, then N interleavings of late replies. Exit 0 only if every one passed."""
+    """Every cell of the table, then N interleavings of late replies. Exit 0 only if every one passed. --only takes names
+    of drivers, for their rows of the table."""
     parser = arguments(main.__doc__, n=10_000)
+    parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args()
-    rows = [told(row) for row in matrix(given.first)]
-    rows += [told(row) for row in reconnects(given.first)]
+    rows = [told(row) for row in matrix(given.first, only=given.only)]
+    rows += [told(row) for row in reconnects(given.first, only=given.only)]
     late = [interleaved(seed) for seed in range(given.first, given.first + given.n)]
     for row in late:
         if not row["pass"]:
@@ -55,29 +57,30 @@ def main() -> int:
     print_table([row for row in rows if "case" not in row])
     back = [row for row in rows if row.get("case") == "reconnect"]
     print(json.dumps({"reconnects": f"{sum(row['pass'] for row in back)}/{len(back)}",
-                      "slowest_s": max(row.get("back_s", 0.0) for row in back)}))  # fmt: skip
+                      "slowest_s": max((row.get("back_s", 0.0) for row in back), default=0.0)}))  # fmt: skip
     return closed("faults", [*rows, *late], len(rows) + given.n)
 
 
-def matrix(seed: int, *, real: bool = True) -> Iterator[Row]:
+def matrix(seed: int, *, real: bool = True, only: Sequence[str] = ()) -> Iterator[Row]:
     """Every driver that is installed, every kind that its wires can have, on memory and on each real wire."""
     for driver in sorted(point.name for point in entry_points(group="rocksalt.drivers")):
+        if only and driver not in only:
+            continue
         if driver in NOT_APPLICABLE:
             yield {"driver": driver, "kind": "all", "pass": True, "why": f"not applicable: {NOT_APPLICABLE[driver]}"}
-        elif driver not in RIGS:
+        elif not rigs_of(driver):
             yield {"driver": driver, "kind": "all", "pass": False, "why": "untested: it has no rig in fault_rigs.py"}
-        else:
-            rig = RIGS[driver]
+        for rig in rigs_of(driver):
             for kind in kinds_of(rig):
                 yield cell(rig, kind, "memory", seed)
                 for wire in rig.wires if real and (driver, kind) not in SLOW and kind not in STREAM_KINDS else ():
                     yield cell(rig, kind, wire, seed)
 
 
-def reconnects(first: int, count: int = OUTAGES, *, real: bool = True) -> Iterator[Row]:
+def reconnects(first: int, count: int = OUTAGES, *, real: bool = True, only: Sequence[str] = ()) -> Iterator[Row]:
     """Outages of seeded kind and length on each serial and TCP line: how long after the link was back is the value?"""
     for rig in RIGS.values():
-        for wire in rig.wires if "http" not in rig.wires else ():
+        for wire in rig.wires if "http" not in rig.wires and (not only or rig.driver in only) else ():
             for seed in range(first, first + count):
                 yield outage(rig, wire, seed, real=False)
             for seed in range(first, first + REAL_OUTAGES if real else first):
@@ -85,10 +88,10 @@ def reconnects(first: int, count: int = OUTAGES, *, real: bool = True) -> Iterat
 
 
 def outage(rig: Rig, wire: Wire, seed: int, *, real: bool) -> Row:
-    chance = Chance(seed).stream(f"outage of {rig.driver} on {wire}")
+    chance = Chance(seed).stream(f"outage of {rig.name} on {wire}")
     kind = OUTAGE_KINDS[int(chance.integers(len(OUTAGE_KINDS)))]
     lasts_s = float(chance.uniform(0.3, 3.0 if real else 60.0))
-    row: Row = {"case": "reconnect", "driver": rig.driver, "wire": wire, "real": real, "kind": kind, "seed": seed,
+    row: Row = {"case": "reconnect", "driver": rig.name, "wire": wire, "real": real, "kind": kind, "seed": seed,
                 "lasts_s": round(lasts_s, 3), "bar_s": BACK_WITHIN_S}  # fmt: skip
     try:
         work = partial(_back, rig, wire, seed, kind, lasts_s, real=real)
@@ -135,8 +138,8 @@ def kinds_of(rig: Rig) -> tuple[str, ...]:
 
 def cell(rig: Rig, kind: str, wire: Wire, seed: int) -> Row:
     """One cell on one wire: what was seen, beside what was expected."""
-    row: Row = {"driver": rig.driver, "kind": kind, "wire": wire, "seed": seed,
-                "expected": TABLE.get(rig.driver, {}).get(kind, "nothing: the cell is missing")}  # fmt: skip
+    row: Row = {"driver": rig.name, "kind": kind, "wire": wire, "seed": seed,
+                "expected": TABLE.get(rig.name, {}).get(kind, "nothing: the cell is missing")}  # fmt: skip
     work = streamed if kind in STREAM_KINDS else seen
     try:
         if wire == "memory":
@@ -167,7 +170,7 @@ def faults_for(rig: Rig, kind: str, deadline_s: float, begins_s: float) -> list[
         case "wrong_unit":
             return [Fault(**common, for_s=LASTS_S, factor=rig.factor)]
         case "stuck":
-            return [Fault(**common, for_s=30.0, matching="(status/state|^(?!PUT))")]
+            return [Fault(**common, for_s=rig.stuck_s, matching="(status/state|^(?!PUT))")]
     return [Fault(**common, for_s=LASTS_S)]
 
 
@@ -219,7 +222,7 @@ async def seen(rig: Rig, kind: str, wire: Wire, seed: int, expected: str) -> Row
         else:
             if device.state != "connected":
                 row["why"] = "the device is disconnected, and no link was lost"
-            ends_s = begins_s + (30.0 if kind == "stuck" else LASTS_S)
+            ends_s = begins_s + (rig.stuck_s if kind == "stuck" else LASTS_S)
             if not (real and kind == "stuck"):
                 await clock.sleep(ends_s + 0.05 - clock.now_s())
                 rig.shift(stand.door)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from rocksalt.devices.links import MemoryWires, RealWires
 from rocksalt.devices.links.memory import MemoryTransport
 from rocksalt.time import Chance, ExperimentClock
 from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
-from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp
+from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp, serve_tcp_in_a_row
 
 Wire = Literal["memory", "tcp", "serial", "http"]
 SHAPE: Final = (32, 40)
@@ -63,13 +64,17 @@ class Stand:
     asked: int = 0
     """How often the driver's question was asked since it was last set to 0."""
 
+    _within: bool = False
+
     def suffer(self, faults: Sequence[Fault], seed: int) -> None:
-        """From now on these faults."""
-        self.line.suffer(Faults(list(enumerate(faults)), self.clock, Chance(seed), self.told.append))
+        """From now on these faults; each of several sockets has them, and the first tells of them."""
+        for number, line in enumerate(self.line if isinstance(self.line, tuple) else (self.line,)):
+            tell = _nobody if number else self.told.append
+            line.suffer(Faults(list(enumerate(faults)), self.clock, Chance(seed), tell))
 
     def hurry(self, deadline_s: float) -> None:
         """From now on the driver waits so long for an answer, wire seconds."""
-        (self.device.http if hasattr(self.device, "http") else self.device.link).deadline_s = deadline_s
+        line_of(self.device).deadline_s = deadline_s
 
     def count(self) -> None:
         """Count what the driver asks from now on."""
@@ -81,15 +86,32 @@ class Stand:
     def _counted(self, hook: Callable[[Any], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         @functools.wraps(hook)
         async def ask() -> Any:
-            self.asked += 1
-            return await hook(self.device)
+            if self._within:  # one hook may be made of another: that is one question
+                return await hook(self.device)
+            self.asked, self._within = self.asked + 1, True
+            try:
+                return await hook(self.device)
+            finally:
+                self._within = False
 
         return ask
 
 
+def _nobody(line: dict[str, Any]) -> None: ...
+
+
+def line_of(device: Any) -> Any:
+    """The link that a driver waits on, wherever it keeps it."""
+    if hasattr(device, "http"):
+        return device.http
+    return device.session.link if hasattr(device, "session") else device.link
+
+
 @dataclass(frozen=True)
 class Rig:
-    """One driver's part of the tables.
+    """One driver's row of the tables; a driver whose devices are parts of one instrument has a row for several.
+
+    part     which part of the instrument; "" where there is one
 
     wires    the real wires that it can be on; the first is what it usually is on
     value    asks for a value, and truth says what it must be
@@ -99,6 +121,8 @@ class Rig:
     shift    lets the world move on, so that an old value is a wrong one
     reset    brings world and simulator back to where it began, whatever a misled driver did to it
     lead_s   how long before its middle an act begins
+    stuck_s  how long the fault "stuck" lasts
+    margin_s what the driver grants a move beyond its ramp
     """
 
     driver: str
@@ -115,6 +139,14 @@ class Rig:
     reset: Callable[[Stand], None] = lambda stand: None
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    part: str = ""
+    stuck_s: float = 30.0
+    margin_s: float = 0.3
+
+    @property
+    def name(self) -> str:
+        """Its row of the tables."""
+        return f"{self.driver} {self.part}".strip()
 
 
 async def _reading(device: Any) -> float:
@@ -131,9 +163,55 @@ async def _armed(device: Any) -> None:
     await device.disarm()
 
 
+def _bruker(begin: Callable[[Any], None]) -> dict[str, Any]:
+    """What the parts of one Bruker have in common; its replies end in a line end, so that each spoilt one is known
+    as one (`accept_garbage` leaves some out)."""
+    return {"wires": ("tcp",), "door": lambda: {"camera": Camera(), "enclosure": Hutch(), "thermal": Heat()},
+            "reset": lambda stand: begin(stand.simulator), "options": {"omit_lf": 0.0}, "stuck_s": 1.0,
+            "margin_s": 8.0}  # fmt: skip
+
+
+def _at(bis: Any, omega: float) -> None:
+    bis._at["OMEGA"] = omega
+
+
+def _tube_at(bis: Any, kv: float) -> None:
+    bis.kv = bis.kv_wanted = kv
+    bis.standby = False
+
+
 RIGS: Final = {
-    rig.driver: rig
+    rig.name: rig
     for rig in (
+        Rig(
+            "bruker_bis", value=_reading, truth=lambda stand: round(stand.simulator._at["OMEGA"], 3),
+            act=lambda device: device.set(15.0), acted=lambda stand: stand.simulator._at["OMEGA"] == 15.0,
+            number=_reading, factor=57.29578, shift=lambda door: None,
+            settings={"limits": Limits(-30.0, 60.0), "options": {"part": "omega"}}, part="omega",
+            **_bruker(lambda bis: _at(bis, 5.0)),
+        ),
+        Rig(
+            "bruker_bis", value=_reading, truth=lambda stand: round(stand.simulator.kv, 3),
+            act=lambda device: device.set(32.0), acted=lambda stand: stand.simulator.kv == 32.0,
+            number=_reading, factor=1000.0, shift=lambda door: None,
+            settings={"limits": Limits(20.0, 50.0), "options": {"part": "kv"}}, part="kv",
+            **_bruker(lambda bis: _tube_at(bis, 30.0)),
+        ),
+        Rig(
+            "bruker_bis", value=_reading, truth=lambda stand: round(stand.door["thermal"].sample_k(stand.clock.now_s()), 2),
+            act=lambda device: device.set(297.0), acted=lambda stand: stand.simulator.set_k == 297.0,
+            number=_reading, factor=1.8, shift=lambda door: door["thermal"].heat(0.0, 296.5, 0.0),
+            settings={"limits": Limits(290.0, 320.0), "ramp": 1.5, "options": {"part": "temperature"}},
+            part="temperature", **_bruker(lambda bis: bis.thermal.heat(0.0, 295.0, 0.0)),
+        ),
+        Rig(
+            "bruker_bis", value=lambda device: device.status(), truth=lambda stand: _cabinet(stand),
+            act=lambda device: device.open_shutter(), acted=lambda stand: bool(stand.simulator.safety_open),
+            number=lambda device: device.status(), factor=1000.0,
+            shift=lambda door: door["enclosure"].set_door(0.0, False), lead_s=0.05,
+            settings={"options": {"part": "shutter"}}, part="shutter",
+            **_bruker(lambda bis: bis.enclosure.set_door(0.0, True)),
+        ),
         Rig(
             "druck_pace", ("tcp", "serial"), lambda: Gas(start_bar=10.0, target_bar=10.0), _reading,
             lambda stand: round(stand.door.gas_bar(stand.clock.now_s()), 3),
@@ -199,6 +277,18 @@ def _hutch(stand: Stand) -> Any:
     return EnclosureStatus(is_open, is_closed, stand.door.closed, True)
 
 
+def _cabinet(stand: Stand) -> Any:
+    from rocksalt.devices import EnclosureStatus
+
+    is_open = stand.simulator.safety_open
+    return EnclosureStatus(is_open, not is_open, stand.door["enclosure"].closed, True)
+
+
+def rigs_of(driver: str) -> list[Rig]:
+    """The rows of a driver; [] where it has none, which is failed."""
+    return [rig for rig in RIGS.values() if rig.driver == driver]
+
+
 ADDRESSES: Final = {"memory": "tcp://127.0.0.1:1", "tcp": "tcp://{}", "serial": "serial://{}", "http": "http://{}"}
 
 
@@ -212,36 +302,44 @@ async def stand_of(
     seed: int = 0,
     like_serial: bool = False,
     between: Callable[[Any], Any] = lambda simulator: simulator,
+    options: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[Stand]:
     """The rig's driver, not yet connected, on this wire; faults' times count from now.
 
     like_serial   in memory: a line that can't be made anew, as a serial one can't
     between       what else stands between simulator and faults
+    options       of the simulator, over the rig's own
     """
     found = {group: {point.name: point for point in entry_points(group=f"rocksalt.{group}")} for group in
              ("drivers", "simulators")}  # fmt: skip
     loop: Any = asyncio.get_running_loop()
     clock = ExperimentClock(loop)
+    begins = door is None
     door = rig.door() if door is None else door
-    simulator = found["simulators"][rig.driver].load()(door, clock, options=rig.options)
+    simulator = found["simulators"][rig.driver].load()(door, clock, options={**rig.options, **options})
     told: list[dict[str, Any]] = []
-    plan = Faults(list(enumerate(faults)), clock, Chance(seed), told.append)
+    plan = list(enumerate(faults))
+    behind = between(simulator)
     line: Any
-    if hasattr(simulator, "handle"):
-        line = FaultyRequests(between(simulator), plan)
+    if hasattr(simulator, "sockets"):
+        line = tuple(FaultyLine(socket, Faults(plan, clock, Chance(seed), _nobody if number else told.append))
+                     for number, socket in enumerate(behind.sockets))  # fmt: skip
+    elif hasattr(simulator, "handle"):
+        line = FaultyRequests(behind, Faults(plan, clock, Chance(seed), told.append))
     else:
-        line = FaultyLine(between(simulator), plan, serial=wire == "serial" or like_serial)
-    close: Callable[[], None] = lambda: None  # noqa: E731
+        serial = wire == "serial" or like_serial
+        line = FaultyLine(behind, Faults(plan, clock, Chance(seed), told.append), serial=serial)
+    closers: list[Callable[[], None]] = []
     place = ""
     if wire == "tcp":
-        server, place = await serve_tcp(line)
-        close = server.close
+        servers, place = await serve_tcp_in_a_row(line if isinstance(line, tuple) else (line,))
+        closers = [server.close for server in servers]
     elif wire == "http":
         server, place = await serve_http(line)
-        close = server.close
+        closers = [server.close]
     elif wire == "serial":
         pty = ServedPty(line)
-        place, close = pty.path, pty.close
+        place, closers = pty.path, [pty.close]
     link = "http://127.0.0.1:1" if wire == "memory" and "http" in rig.wires else ADDRESSES[wire].format(place)
     settings = Settings(parse_link(link), where="station.toml:1", **rig.settings)
     wires: Any = RealWires()
@@ -251,12 +349,15 @@ async def stand_of(
         wires = _SerialLike(line)
     device = found["drivers"][rig.driver].load()(rig.driver, settings, wires, clock)
     if hasattr(device, "margin_s"):
-        device.margin_s, device.poll_s = 0.3, 0.05
+        device.margin_s, device.poll_s = rig.margin_s, 0.05
     stand = Stand(device, simulator, door, clock, line, told)
+    if begins:
+        rig.reset(stand)
     try:
         yield stand
     finally:
         await device.close()
-        close()
+        for close in closers:
+            close()
         if wire != "memory":
             await asyncio.sleep(0.02)  # the server's tasks see that their clients are gone

@@ -18,7 +18,29 @@ from __future__ import annotations
 
 from typing import Final
 
+_BRUKER: Final = {  # three sockets, each with the same fault at once: a question goes out on one, its result comes on another
+    "silence": "lost",
+    "delay": "lost",
+    "garbage": "again",
+    "truncated": "lost",  # a message without its bracket never ends
+    "stale": "again",  # the answer names the verb that it answers
+    "doubled": "right",  # what nobody asked for is heard, and answers nothing
+    "stuck": "lost",  # the status socket repeats one message: what was asked for never comes
+    "nan": "garbled",
+    "overflow": "garbled",
+    "drift": "as told",
+    "wrong_unit": "garbled",
+    "dropped": "lost",
+    "half_open": "lost",
+    "refused": "lost",
+    "reboot": "lost",
+}
+
 TABLE: Final[dict[str, dict[str, str]]] = {
+    "bruker_bis omega": _BRUKER | {"wrong_unit": "as told"},  # 286 deg is an angle that an axis with a full turn has
+    "bruker_bis kv": _BRUKER,  # volts for kilovolts are far beyond the tube
+    "bruker_bis temperature": _BRUKER,  # told in two scales, which then contradict each other
+    "bruker_bis shutter": _BRUKER | dict.fromkeys(("nan", "overflow", "drift", "wrong_unit"), "right"),  # no quantities
     "druck_pace": {
         "silence": "lost",
         "delay": "lost",
