@@ -163,6 +163,15 @@ async def _armed(device: Any) -> None:
     await device.disarm()
 
 
+async def _to_and_fro(device: Any) -> None:
+    """A shutter that is quick is moved for about a second."""
+    for _ in range(10):
+        await device.open_shutter()
+        await device.clock.sleep(0.05)
+        await device.close_shutter()
+        await device.clock.sleep(0.05)
+
+
 def _bruker(begin: Callable[[Any], None]) -> dict[str, Any]:
     """What the parts of one Bruker have in common; its replies end in a line end, so that each spoilt one is known
     as one (`accept_garbage` leaves some out)."""
@@ -206,9 +215,9 @@ RIGS: Final = {
         ),
         Rig(
             "bruker_bis", value=lambda device: device.status(), truth=lambda stand: _cabinet(stand),
-            act=lambda device: device.open_shutter(), acted=lambda stand: bool(stand.simulator.safety_open),
+            act=_to_and_fro, acted=lambda stand: not stand.simulator.safety_open,
             number=lambda device: device.status(), factor=1000.0,
-            shift=lambda door: door["enclosure"].set_door(0.0, False), lead_s=0.05,
+            shift=lambda door: door["enclosure"].set_door(0.0, False),
             settings={"options": {"part": "shutter"}}, part="shutter",
             **_bruker(lambda bis: bis.enclosure.set_door(0.0, True)),
         ),

@@ -32,7 +32,6 @@ HELLO = (
     b"",
 )
 PING = (b"[NoOperation /Echo=1]\n", b"[NOOPERATION_YES]", b"")  # without its line end, as real servers do
-WHERE = (b"[GetAxesPositions]\n", b"[GETAXESPOSITIONS_YES]\n", b"")  # where it was told already, and nothing changed
 LOCK = (b"[RestrictAccess /Lock=1]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=1]\n")
 UNLOCK = (b"[RestrictAccess /Lock=0]\n", b"[RESTRICTACCESS_YES]\n", b"[RESTRICTACCESSSTATUS /LOCKED=0]\n")
 LIMITS = (
@@ -42,6 +41,11 @@ LIMITS = (
 )
 
 Exchange = tuple[bytes, bytes, bytes]
+
+
+def where(cid: int, told: bytes = b"") -> Exchange:
+    """The question where the axes stand. This BIS told it already, and tells it again only where `told` says so."""
+    return (f"[GetAxesPositions /CID={cid}]\n".encode(), b"[GETAXESPOSITIONS_YES]\n", told)
 
 
 class Said:
@@ -89,12 +93,25 @@ async def test_an_axis_is_driven_and_has_arrived_when_its_angles_are_told() -> N
         b"[DRIVESTATUS /MASK=2]\n[INSTRUMENTQUEUE /PROCESSING=1]\n[DRIVESTATUS /MASK=0]\n"
         b"[ANGLESTATUS /ANGLES=30.0 42.5 0.0 54.74]\n[INSTRUMENTQUEUE /PROCESSING=0]\n",
     )
-    with bis([HELLO, PING, LIMITS, WHERE, LOCK, drive, WHERE, UNLOCK]) as wires:
+    with bis([HELLO, PING, LIMITS, where(2), LOCK, drive, where(3), UNLOCK]) as wires:
         omega = part(wires, "omega")
         await omega.connect()
         assert omega.identified == "Bruker Instrument Service 2.0.0.0 of 17-Oct-2004"
         assert (omega.own_limits.lower, omega.own_limits.upper) == (-30.0, 90.0)
         await omega.set(42.5)
+        await omega.close()
+
+
+@in_virtual_time
+async def test_a_bis_that_was_heard_to_answer_where_it_stands_and_does_not_has_lost_a_socket() -> None:
+    told = b"[ANGLESTATUS /ANGLES=30.0 16.0 0.0 54.74 /CID=2]\n"
+    older = b"[ANGLESTATUS /ANGLES=30.0 16.0 0.0 54.74 /CID=2]\n"
+    with bis([HELLO, PING, LIMITS, where(2, told), where(3, older)]) as wires:
+        omega = part(wires, "omega")
+        await omega.connect()
+        assert (await omega.read()).value == 16.0
+        with pytest.raises(LinkLost, match=r"^omega: no ANGLESTATUS on \[GetAxesPositions /CID=3\] within 3 s"):
+            await omega.read()
         await omega.close()
 
 
@@ -192,7 +209,7 @@ async def test_a_temperature_in_celsius_alone_is_told_and_set_in_celsius() -> No
 )
 @in_virtual_time
 async def test_a_refusal_is_told_in_words(answer: bytes, words: str) -> None:
-    exchanges = [HELLO, PING, LIMITS, WHERE, LOCK, (b"[Drive /Omega=1.000000]\n", answer, b"")]
+    exchanges = [HELLO, PING, LIMITS, where(2), LOCK, (b"[Drive /Omega=1.000000]\n", answer, b"")]
     if answer != b"[DRIVE_MV]\n":
         exchanges.append(UNLOCK)
     with bis(exchanges) as wires:
@@ -206,7 +223,7 @@ async def test_a_refusal_is_told_in_words(answer: bytes, words: str) -> None:
 @in_virtual_time
 async def test_a_mastership_that_another_client_holds_is_named_before_anything_moves() -> None:
     no = (LOCK[0], b"[RESTRICTACCESS_NO]", b"")
-    with bis([HELLO, PING, LIMITS, WHERE, no]) as wires:
+    with bis([HELLO, PING, LIMITS, where(2), no]) as wires:
         omega = part(wires, "omega")
         await omega.connect()
         with pytest.raises(Refused, match=r"^omega: another client of BIS holds the mastership: .* override = true"):

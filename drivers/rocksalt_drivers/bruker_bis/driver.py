@@ -112,12 +112,9 @@ class BrukerBis(Device):
             await self.session.say_now(verb, arguments, done=done, or_else=or_else)
 
     async def _said(self, verb: str, *, ask: str) -> Message:
-        """What BIS said last under this verb. It tells by itself what changes; it is asked all the same, which shows
-        that the connection lives, and mends what was heard wrongly. In which order the answers come is not relied on.
-        """
-        await self._say(ask)
+        """What BIS says under this verb when it is asked; see BisSession.status."""
         async with self._in_its_name():
-            return await self.session.first(verb)
+            return await self.session.status(verb, ask=ask)
 
     async def _must_be_normal(self) -> None:
         """Somebody may have left the instrument in manual or optical mode; only a person takes it out of that again."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
-from rocksalt.devices import ANYWHERE, Limits, RampTooFast, Refused, Settable
+from rocksalt.devices import ANYWHERE, GarbledReply, Limits, RampTooFast, Refused, Settable
 from rocksalt_drivers.bruker_bis.detector import BisDetector
 from rocksalt_drivers.bruker_bis.driver import BrukerBis, says
-from rocksalt_drivers.bruker_bis.messages import Message
+from rocksalt_drivers.bruker_bis.messages import BadMessage, Message
 from rocksalt_drivers.bruker_bis.session import ABORT
 from rocksalt_drivers.bruker_bis.shutter import BisShutter
 
 KELVIN_AT_0_C: Final = 273.15
+SCALES_AGREE_K: Final = 0.5  # how far TEMPK and TEMPC may be apart: some programs have 273 for 273.15
+HOTTEST_K: Final = 3000.0  # no stage of a D8 goes so far; of general knowledge, unconfirmed
 AXES: Final = {
     "2theta": ("ANGLESTATUS", "ANGLES", 0, 4), "omega": ("ANGLESTATUS", "ANGLES", 1, 4),
     "phi": ("ANGLESTATUS", "ANGLES", 2, 4), "chi": ("ANGLESTATUS", "ANGLES", 3, 4),
@@ -52,7 +56,12 @@ class BisAxis(_Unhurried):
         verb, argument, place, count = AXES[self.part]
         status = await self._said(verb, ask="GetAxesPositions")
         async with self._in_its_name():
-            return status.numbers(argument, count)[place]
+            here = status.numbers(argument, count)[place]
+        # Where it stands may lie a little outside its limits, which can be set; a whole range outside it is nowhere.
+        low, high = self.own_limits.lower, self.own_limits.upper
+        if math.isfinite(high - low) and not low - (high - low) <= here <= high + (high - low):
+            raise GarbledReply(self.name, f"{here:g} {self.unit} is far beyond the axis, which goes {low:g} to {high:g}")
+        return here
 
     async def _set(self, target: float) -> None:
         await self._must_be_normal()
@@ -90,6 +99,7 @@ class BisGenerator(_Unhurried):
     margin_s = 900.0
     """Experiment time: ramps of a cold tube take minutes."""
     most_w: float = math.inf
+    _most: Mapping[str, float] = MappingProxyType({"KV": math.inf, "MA": math.inf})
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -103,6 +113,7 @@ class BisGenerator(_Unhurried):
             self.most_w = found.number("MAXPOWERW")
             self.facts["max_power_w"] = self.most_w
             low, high = (found.number(f"{end}{self.part.upper()}") for end in ("MIN", "MAX"))
+            self._most = {name: found.number(f"MAX{name}") for name in ("KV", "MA")}
         return Limits(low, high, f"the instrument's own, {found.verb}")
 
     async def _read(self) -> float:
@@ -121,8 +132,7 @@ class BisGenerator(_Unhurried):
     async def _stop(self) -> None:
         """Stay where the ramp has come to, as far as BIS has told."""
         async with self._in_its_name():
-            status = await self.session.first("GENERATORSTATUS")
-            kv, ma = status.number("KV"), status.number("MA")
+            kv, ma = self._here(await self.session.first("GENERATORSTATUS"))
         await self._say_now("SetGeneratorStatus", {"kV": kv, "mA": ma})
 
     async def _make_safe(self) -> None:
@@ -139,8 +149,17 @@ class BisGenerator(_Unhurried):
     async def _status(self) -> Message:
         status = await self._say("GetGeneratorStatus", then=says("GENERATORSTATUS"))
         async with self._in_its_name():
-            status.number("KV"), status.number("MA"), status.flag("STANDBY")  # one that lacks any of them was cut
+            status.flag("STANDBY")  # one that lacks any of them was cut
+            self._here(status)
         return status
+
+    def _here(self, status: Message) -> tuple[float, float]:
+        """kV and mA. Raises BadMessage for what no tube has: less than nothing, or twice its most."""
+        kv, ma = status.number("KV"), status.number("MA")
+        if not (0.0 <= kv <= 2.0 * self._most["KV"] and 0.0 <= ma <= 2.0 * self._most["MA"]):
+            text = f"{kv:g} kV and {ma:g} mA are not of a tube of {self._most['KV']:g} kV and {self._most['MA']:g} mA"
+            raise BadMessage(text, status.verb)
+        return kv, ma
 
     def _wanted(self, status: Message) -> tuple[float, float]:
         kv, ma = (
@@ -221,7 +240,16 @@ class BisTemperature(BrukerBis, Settable):
         return await self._say("GetSampleTemperatureStatus", then=says("SAMPLETEMPERATURESTATUS"))
 
     def _kelvin(self, status: Message) -> float:
-        return status.number("TEMPK") if "TEMPK" in status.arguments else status.number("TEMPC") + KELVIN_AT_0_C
+        """Told in two scales where the version knows kelvin: both must be the same temperature. Raises BadMessage."""
+        kelvin = status.number("TEMPC") + KELVIN_AT_0_C
+        if "TEMPK" in status.arguments:
+            if abs(status.number("TEMPK") - kelvin) > SCALES_AGREE_K:
+                text = f"TEMPK is {status.number('TEMPK'):g}, and TEMPC says {kelvin:g} K"
+                raise BadMessage(text, status.verb)
+            kelvin = status.number("TEMPK")
+        if not 0.0 <= kelvin <= HOTTEST_K:
+            raise BadMessage(f"{kelvin:g} K is no temperature of a sample", status.verb)
+        return kelvin
 
     def _place(self, status: Message, kelvin: float) -> dict[str, str | float | int]:
         if "TEMPK" in status.arguments:

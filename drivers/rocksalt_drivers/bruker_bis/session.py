@@ -98,6 +98,7 @@ class BisSession:
         self._cid = 0
         self._asked = False  # whether something was queued of which the queue has not told yet
         self._echoes = False  # whether this BIS says in a result which command caused it
+        self._tells: set[tuple[str, bool]] = set()  # questions that it answers with a status, at rest and driving
         self.link: ByteLink = wires.joined(name, links, cut=cut, listener=self, deadline_s=DEADLINE_S)
         self.link.stops_twice = True
         self.link.unasked = "news"
@@ -208,6 +209,44 @@ class BisSession:
             except LinkLost:
                 self._over = f"{text} was accepted, and its result never came"  # a socket is half dead
                 raise
+
+    async def status(self, verb: str, *, ask: str) -> Message:
+        """What BIS says under this verb when it is asked. A BIS that was never heard to tell it on being asked (it may
+        tell changes alone) is believed what it told last; one that was, and does not, has lost a connection.
+
+        Raises Refused, LinkLost, GarbledReply.
+        """
+        if self._over:
+            raise LinkLost(self.name, self._over)
+        text, cid = self._marked(ask, None)
+        with Ear(self) as ear:
+            async with self.link.exchange() as line:
+                await self._introduce(line)
+                await line.send(text)
+                self._believe(await self._answer(line, ask), text)
+            kind = (ask, self._drives)
+            within_s = self.link.deadline_s if kind in self._tells else PATIENCE_S
+            try:
+                told = await ear.until(
+                    lambda message: message.verb == verb and self._of(message, cid),
+                    within_s=min(within_s, self.link.deadline_s), what=f"{verb} on {text}",
+                )  # fmt: skip
+            except LinkLost as error:
+                if self._over:
+                    raise
+                if kind in self._tells:
+                    self._over = str(error).removeprefix(f"{self.name}: ")  # a socket is half dead
+                    raise
+                return await self.first(verb)
+            if "CID" in told.arguments:  # what comes without may be about something else
+                self._tells.add(kind)
+            return told
+
+    @property
+    def _drives(self) -> bool:
+        """Whether an axis moves, as BIS told last: the manual has positions told when a drive has ended."""
+        drive = self.said.get("DRIVESTATUS")
+        return drive is not None and drive.arguments.get("MASK") != "0"
 
     async def say_now(
         self,
