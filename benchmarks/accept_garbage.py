@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from benchmarks.acceptance import Row, arguments, closed, told
-from benchmarks.fault_rigs import NOT_APPLICABLE, RIGS, stand_of
+from benchmarks.fault_rigs import NOT_APPLICABLE, RIGS, rigs_of, stand_of
 from benchmarks.garbage_grammars import JUDGES, complaint
 from benchmarks.garbage_spoiling import DERIVED, NOISE, Spoiler
 from rocksalt.devices import DeviceError
@@ -31,7 +31,8 @@ BATCH: Final = 2000
 
 
 def main() -> int:
-    """N replies a driver. Exit 0 only if none misled, crashed or hung one. --only takes names of drivers."""
+    """N replies a driver, or a part of an instrument that has several rows. Exit 0 only if none misled, crashed or hung
+    one. --only takes names of drivers."""
     parser = arguments(main.__doc__, n=100_000)
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args()
@@ -39,12 +40,13 @@ def main() -> int:
     for driver in sorted(point.name for point in entry_points(group="rocksalt.drivers")):
         if driver in NOT_APPLICABLE or (given.only and driver not in given.only):
             continue
-        rows.append(told(answered(driver, given.first, given.n)))
+        names = [rig.name for rig in rigs_of(driver)] or [driver]
+        rows += [told(answered(name, given.first, given.n)) for name in names]
     return closed("garbage", rows, len(rows))
 
 
 def answered(driver: str, first: int, count: int) -> Row:
-    """`count` replies for one driver: how it took them."""
+    """`count` replies for one row of the tables: how the driver took them."""
     if driver not in JUDGES or driver not in RIGS:
         return {"driver": driver, "pass": False, "why": "untested: no grammar in garbage_grammars.py, or no rig"}
     began_s = time.process_time()
@@ -79,7 +81,7 @@ async def _lived(driver: str, chance: Any, count: int, tally: Counter[str], comp
         spoilers.append(Spoiler(simulator, chance, binary=judge.binary))
         return spoilers[-1]
 
-    async with stand_of(RIGS[driver], "memory", [], between=between) as stand:
+    async with stand_of(RIGS[driver], "memory", [], between=between, options=judge.options) as stand:
         device, (spoiler,) = stand.device, spoilers
         await device.connect()
         names = [name for name, (weight, _) in judge.calls.items() for _ in range(weight)]

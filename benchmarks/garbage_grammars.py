@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from benchmarks.garbage_bruker import BRUKER, Listening
 from benchmarks.garbage_spoiling import Spoilt, strict
 
 NOTHING: Final = object()
@@ -30,6 +31,7 @@ class Judge:
     value      (name of the call, its last answers by question) -> what the driver must have returned, or NOTHING;
                raises Forbidden where every answer is one and the call must fail all the same
     again      which questions a driver may ask once more, as reading and identifying do
+    options    of the simulator, over the rig's own
     passed     questions that belong to the link and not to the call (finding the beat again)
     """
 
@@ -37,6 +39,7 @@ class Judge:
     said: Callable[[bytes, bytes], Any]
     value: Callable[[str, Mapping[bytes, Any]], Any]
     again: Callable[[bytes], bool]
+    options: Mapping[str, Any] = field(default_factory=dict)
     binary: bool = False
     passed: Callable[[bytes], bool] = lambda question: False
 
@@ -45,8 +48,10 @@ SOON: Final = 4
 """Within so many questions a driver asks again what was answered wrongly, if it does at all."""
 
 
-def complaint(judge: Judge, name: str, log: Sequence[Spoilt], returned: Any) -> str:
+def complaint(judge: Judge | Listening, name: str, log: Sequence[Spoilt], returned: Any) -> str:
     """What is wrong with a call that returned this after these replies; "" for nothing."""
+    if isinstance(judge, Listening):
+        return judge.judged(name, log, returned)
     for place, spoilt in enumerate(log):
         if not spoilt.how or judge.passed(spoilt.question):
             continue
@@ -327,7 +332,8 @@ def _called(name: str, *arguments: Any) -> Callable[[Any], Awaitable[Any]]:
     return call
 
 
-JUDGES: Final[Mapping[str, Judge]] = {
+JUDGES: Final[Mapping[str, Judge | Listening]] = {
+    **BRUKER,
     "druck_pace": Judge(
         {"read": (5, _value), "identify": (1, _called("identify")), "set": (2, _called("set", 10.0)),
          "stop": (1, _called("stop")), "connect": (1, _called("connect"))},

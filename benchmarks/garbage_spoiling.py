@@ -31,10 +31,12 @@ class Spoilt:
     true: bytes
     delivered: bytes
     how: str
+    socket: int = 0
+    """Of an instrument that has several: on another than the first, `question` is what the first was asked last."""
 
 
 class Spoiler:
-    """Bytes by `accept`, requests by `handle`: whichever the simulator has."""
+    """Bytes by `accept`, on each of several `sockets`, requests by `handle`: whichever the simulator has."""
 
     def __init__(self, simulator: Any, chance: np.random.Generator, *, binary: bool) -> None:
         self._simulator, self.chance, self._binary = simulator, chance, binary
@@ -43,6 +45,9 @@ class Spoiler:
         self._countdown, self._how = 0, ""
         if hasattr(simulator, "handle"):
             self.handle = self._handle
+        self._asked: dict[int, bytes] = {}
+        if hasattr(simulator, "sockets"):
+            self.sockets = tuple(_Socket(self, number, socket) for number, socket in enumerate(simulator.sockets))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._simulator, name)
@@ -56,13 +61,18 @@ class Spoiler:
         self._countdown = 0
 
     def accept(self, send: Callable[[bytes], None]) -> Any:
-        asked = b""
-        session = self._simulator.accept(lambda reply: send(self._delivered(asked, reply)))
+        return self.joined(self._simulator, 0, send)
+
+    def joined(self, simulator: Any, socket: int, send: Callable[[bytes], None]) -> Any:
+        """A connection to one socket of the simulator."""
+        asked = self._asked
+        asked[0] = asked.get(0, b"") if socket else b""
+        session = simulator.accept(lambda reply: send(self._delivered(asked[0], reply, socket)))
 
         class Wire:
             def receive(self, data: bytes) -> None:
-                nonlocal asked
-                asked = data
+                if socket == 0:
+                    asked[0] = data
                 session.receive(data)
 
             def closed(self) -> None:
@@ -74,7 +84,7 @@ class Spoiler:
         answer = await self._simulator.handle(request)
         return replace(answer, body=self._delivered(f"{request.method} {request.path}".encode(), answer.body))
 
-    def _delivered(self, question: bytes, reply: bytes) -> bytes:
+    def _delivered(self, question: bytes, reply: bytes, socket: int = 0) -> bytes:
         how, delivered = "", reply
         if self._countdown:
             self._countdown -= 1
@@ -82,7 +92,7 @@ class Spoiler:
                 how = self._how
                 delivered = self._made(how, question, reply)
         self._before.append((question, reply))
-        self.log.append(Spoilt(question, reply, delivered, how))
+        self.log.append(Spoilt(question, reply, delivered, how, socket))
         return delivered
 
     def _made(self, how: str, question: bytes, reply: bytes) -> bytes:
@@ -151,6 +161,16 @@ class Spoiler:
             return f"{value:.7f}".encode()
         value = float(chance.normal()) * 10.0 ** float(chance.integers(-6, 12))
         return (f"{value:.7f}", f"{value:+.3f}", f"{value:.3E}", str(round(value)))[int(chance.integers(4))].encode()
+
+
+class _Socket:
+    """One of several, as a peer of its own."""
+
+    def __init__(self, spoiler: Spoiler, number: int, socket: Any) -> None:
+        self._spoiler, self._number, self._socket = spoiler, number, socket
+
+    def accept(self, send: Callable[[bytes], None]) -> Any:
+        return self._spoiler.joined(self._socket, self._number, send)
 
 
 def strict(body: bytes) -> Any:

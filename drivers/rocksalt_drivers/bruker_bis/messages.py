@@ -15,7 +15,7 @@ LONGEST: Final = 8192
 """Bytes: ten times what the longest status message of the manual would need."""
 _VERB: Final = re.compile(r"[A-Za-z][A-Za-z0-9_()]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.#-]*")
-_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER: Final = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")  # as printf writes it: no digit missing
 _BLANK: Final = b" \t\r\n\0"
 
 
