@@ -181,10 +181,12 @@ def _bruker(begin: Callable[[Any], None]) -> dict[str, Any]:
 
 
 def _at(bis: Any, omega: float) -> None:
+    bis._do_hardabort(None, {})
     bis._at["OMEGA"] = omega
 
 
 def _tube_at(bis: Any, kv: float) -> None:
+    bis._do_hardabort(None, {})  # nothing that was queued before goes on
     bis.kv = bis.kv_wanted = kv
     bis.standby = False
 

@@ -18,7 +18,6 @@ COMMANDS: Final = 0
 NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 ANSWER: Final = re.compile(r"(.+)_(YES|NO|MV|SKIP|DONE)")
 KELVIN: Final = 273.15
-GREETING: Final = {"VERSION": "2009.2.0.0", "DATE": "17-Oct-2009"}
 
 
 class Forbidden(Exception):
@@ -164,10 +163,12 @@ def _message(inside: bytes) -> Message | None:
     return Message(verb.upper(), arguments)
 
 
-def identity(talk: Conversation) -> str:
+def identity(talk: Conversation, returned: str) -> str:
+    """What the greeting says, where it was said in this call."""
     told = [message.arguments for message in talk.heard if message.verb == "BISVERSION"]
-    said = told[-1] if told else GREETING
-    return f"Bruker Instrument Service {said.get('VERSION', 'unknown')} of {said.get('DATE', 'unknown')}"
+    if not told:
+        return returned
+    return "Bruker Instrument Service {} of {}".format(*(told[-1].get(name, "unknown") for name in ("VERSION", "DATE")))
 
 
 def omega(talk: Conversation) -> float:
@@ -204,8 +205,8 @@ def cabinet(talk: Conversation) -> tuple[bool, bool, bool, bool]:
 
 def _goes(read: Callable[[Conversation], float], target: float, near: float) -> Callable[..., None]:
     def value(name: str, talk: Conversation, returned: Any) -> None:
-        if name == "identify" and returned != identity(talk):
-            raise Forbidden(f"the greeting says {identity(talk)!r}")
+        if name == "identify" and returned != identity(talk, returned):
+            raise Forbidden(f"the greeting says {identity(talk, returned)!r}")
         if name == "read" and returned != read(talk):
             raise Forbidden(f"its answers say {read(talk)!r}")
         if name == "set" and abs(read(talk) - target) > near:

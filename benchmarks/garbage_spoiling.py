@@ -67,7 +67,14 @@ class Spoiler:
         """A connection to one socket of the simulator."""
         asked = self._asked
         asked[0] = asked.get(0, b"") if socket else b""
-        session = simulator.accept(lambda reply: send(self._delivered(asked[0], reply, socket)))
+        several = hasattr(self, "sockets")
+
+        def deliver(reply: bytes) -> None:
+            delivered = self._delivered(asked[0], reply, socket)
+            if delivered or not reply or not several:  # nothing at all would hang up: one of many is lost instead
+                send(delivered)
+
+        session = simulator.accept(deliver)
 
         class Wire:
             def receive(self, data: bytes) -> None:

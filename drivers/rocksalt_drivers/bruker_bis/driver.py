@@ -83,7 +83,7 @@ class BrukerBis(Device):
             try:
                 await self.session.first("BISVERSION")
             except LinkLost:
-                if self.session.garbled:  # somebody answers, in another language: no lost link, but the wrong box
+                if self.session.garbled and not self.identified:  # somebody answers, in another language: no lost link, but the wrong box
                     return self.session.garbled
                 raise
             await self.session.say("NoOperation", {"Echo": 1})

@@ -29,7 +29,7 @@ class BadMessage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Verb and names of arguments are in capitals, values as they came; a flag's value is empty."""
+    """One message. Verb and names of arguments are in capitals, values as they came."""
 
     verb: str
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -100,10 +100,10 @@ def parse(raw: bytes) -> Message:
     arguments: dict[str, str] = {}
     # The first argument may come without its slash, as the manual itself writes INSTRUMENTSTATUS.
     for part in ([rest] if rest.strip() else []) + parts:
-        name, _, value = part.partition("=")
+        name, equals, value = part.partition("=")
         name = name.strip().upper()
-        if not _NAME.fullmatch(name) or name in arguments:
-            raise BadMessage(f"{text[:80]!r} has an argument {name[:20]!r} that is no name, or is there twice")
+        if not equals or not _NAME.fullmatch(name) or name in arguments:
+            raise BadMessage(f"{text[:80]!r} has an argument {name[:20]!r} without value, that is no name, or twice")
         arguments[name] = value.strip()
     return Message(verb.upper(), arguments)
 

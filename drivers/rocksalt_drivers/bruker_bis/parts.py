@@ -130,9 +130,16 @@ class BisGenerator(_Unhurried):
         await self._say("SetGeneratorStatus", {"kV": float(kv), "mA": float(ma)}, moves=True)
 
     async def _stop(self) -> None:
-        """Stay where the ramp has come to, as far as BIS has told."""
+        """Stay where the ramp has come to, as far as BIS has told. One that stands by is told to go on doing so: a
+        number would wake it."""
         async with self._in_its_name():
-            kv, ma = self._here(await self.session.first("GENERATORSTATUS"))
+            status = await self.session.first("GENERATORSTATUS")
+            if status.flag("STANDBY"):
+                await self._say_now("SetGeneratorStatus", {"StandBy": 1})
+                return
+            kv, ma = self._here(status)
+            if not self.own_limits.lower <= {"kv": kv, "ma": ma}[self.part] <= self.own_limits.upper:
+                kv, ma = self._here(await self._status())  # BIS would refuse it: it was heard wrongly
         await self._say_now("SetGeneratorStatus", {"kV": kv, "mA": ma})
 
     async def _make_safe(self) -> None:
