@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final, Literal
 
 import numpy as np
-from tests.drivers.doors import Gas, Heat, Hutch
+from tests.drivers.doors import Beam, Gas, Heat, Hutch
 
 from rocksalt.config.links import parse_link
 from rocksalt.devices import ByteLink, Limits, Settings
@@ -131,6 +131,17 @@ async def _armed(device: Any) -> None:
     await device.disarm()
 
 
+async def _current(device: Any) -> float:
+    return float((await device.read()).value)
+
+
+async def _watched(device: Any) -> None:
+    """Readings for a second: what a picoammeter does that lasts."""
+    for _ in range(10):
+        await device.read()
+        await device.clock.sleep(0.1)
+
+
 RIGS: Final = {
     rig.driver: rig
     for rig in (
@@ -159,6 +170,13 @@ RIGS: Final = {
             lambda stand: "Dectris EIGER2 CdTe 500K E-02-0500 1.8.0", _exposure,
             lambda stand: stand.simulator.frames >= 5, _armed, 1000.0, lambda door: None, options=ALL_IN_ONE,
             settings={"shape": SHAPE},
+        ),
+        Rig(
+            "keithley_6487", ("serial", "tcp"), Beam, lambda device: _current(device),
+            lambda stand: float(f"{stand.door.ampere:.6E}"), lambda device: _watched(device), lambda stand: True,
+            lambda device: _current(device), 1000.0, lambda door: setattr(door, "ampere", 1.5e-6),
+            reset=lambda stand: setattr(stand.door, "ampere", 1.04e-6),
+            options={"noise_a": 0.0, "offset_a": 0.0}, settings={"options": {"range_a": 2e-6, "nplc": 0.1}},
         ),
     )
 }  # fmt: skip

@@ -303,6 +303,55 @@ async def _arm(device: Any) -> int:
     return int((await device.arm(0.1, 1)).series)
 
 
+# --- Keithley 6485/6487: notes, section g ----------------------------------------------------------------------------
+
+_EXACT: Final = r"([+-]\d\.\d{6}E[+-]\d\d)"
+KEITHLEY: Final[Mapping[str, str]] = {
+    "READ?": rf"{_EXACT}A, ?{_EXACT}, ?{_EXACT}",
+    "*IDN?": r"KEITHLEY INSTRUMENTS INC\., ?MODEL 648[57],[^,;]+,[^,;]+",
+    "SYST:ERR?": r'([+-]?\d{1,4})\s*,\s*"[^"]*"',
+    "*OPC?": "1",
+    "CURR:NPLC?": _NUM,
+    "CURR:RANG?": _NUM,
+    "SYST:ZCH?": "[01]",
+    "SYST:ZCOR?": "[01]",
+    "SOUR:VOLT:STAT?": "[01]",
+}
+_RANGE_A, _NO_READING = 2e-6, 1 + 4 + 8 + 128 + 512  # overflow, math, relative, overvoltage, zero check
+
+
+def _keithley_said(question: bytes, delivered: bytes) -> Any:
+    line = first_line(delivered)
+    found = re.fullmatch(KEITHLEY.get(question.decode().strip(), "(?!)"), line)
+    if found is None:
+        raise Forbidden("not as the manual has it")
+    if question.startswith(b"READ?"):
+        ampere, seconds, status = (float(text) for text in found.groups())
+        if not 0 <= seconds <= 1e5 or status not in range(1 << 16):
+            raise Forbidden("no time, or no status")
+        return ampere, int(status)
+    if question.startswith(b"CURR") and abs(float(found[1])) >= _NOT_A_NUMBER:
+        raise Forbidden("no number")
+    return line if question.startswith(b"*IDN?") or not found.groups() else found[1]
+
+
+def _keithley_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    if name == "identify":
+        return said.get(b"*IDN?")
+    if name == "read":
+        ampere, status = said[b"READ?"]
+        if status & _NO_READING or (status & 16 and status & 96) or abs(ampere) > 1.05 * _RANGE_A:
+            raise Forbidden(f"status {status} and {ampere} A: this is no reading on its range")
+        return ampere
+    if int(said.get(b"SYST:ERR?", "0")):
+        raise Forbidden("the error queue says that a command was not taken")
+    if name == "make_safe" and said[b"SOUR:VOLT:STAT?"] != "0":
+        raise Forbidden("its voltage source says that it is on")
+    if name == "connect" and (said[b"SYST:ZCH?"] != "0" or said[b"SYST:ZCOR?"] != "1"):
+        raise Forbidden("zero check is on, or zero correct off")
+    return NOTHING
+
+
 def _found_the_beat(question: bytes) -> bool:
     """Questions of the link, when it finds the beat again: their answers are read until one has the right shape."""
     return not question.strip() or question.startswith(b"*IDN?;")
@@ -337,5 +386,11 @@ JUDGES: Final[Mapping[str, Judge]] = {
         {"identify": (4, _called("identify")), "arm": (4, _arm), "stop": (1, _called("stop")),
          "disarm": (1, _called("disarm")), "connect": (1, _called("connect"))},
         _simplon_said, _simplon_value, lambda question: question.startswith(b"GET"),
+    ),
+    "keithley_6487": Judge(
+        {"read": (5, _value), "identify": (1, _called("identify")), "stop": (1, _called("stop")),
+         "make_safe": (1, _called("make_safe")), "connect": (1, _called("connect"))},
+        _keithley_said, _keithley_value, lambda question: question.startswith((b"READ?", b"*IDN?")),
+        passed=_found_the_beat,
     ),
 }  # fmt: skip

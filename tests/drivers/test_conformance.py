@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from drivers.bench import Late, Wire, clock, device_on, in_virtual_time, settings
-from drivers.doors import Gas, Heat, Hutch
-from rocksalt.devices import ByteDevice, DeviceError, Enclosure, LinkLost, OutOfLimits, Settable, Settings
+from drivers.doors import Beam, Gas, Heat, Hutch
+from rocksalt.devices import ByteDevice, DeviceError, Enclosure, LinkLost, OutOfLimits, Readable, Settable, Settings
 from rocksalt_drivers.druck_pace.driver import DruckPace
 from rocksalt_drivers.druck_pace.simulator import PaceSimulator
+from rocksalt_drivers.keithley_6487.driver import Keithley6487
+from rocksalt_drivers.keithley_6487.simulator import PicoammeterSimulator
 from rocksalt_drivers.lakeshore_336.driver import LakeShore336
 from rocksalt_drivers.lakeshore_336.simulator import LakeShoreSimulator
 from rocksalt_drivers.modbus_interlock.driver import ModbusInterlock
@@ -40,6 +42,7 @@ CASES = [
     Case("druck_pace", DruckPace, PaceSimulator, Gas, settings, 10.0, 500.0),
     Case("lakeshore_336", LakeShore336, LakeShoreSimulator, Heat, lambda: settings(320.0, lower=290.0), 300.0, 500.0),
     Case("modbus_interlock", ModbusInterlock, InterlockSimulator, Hutch, settings),
+    Case("keithley_6487", Keithley6487, PicoammeterSimulator, Beam, settings),
 ]
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 SETTABLE = [case for case in CASES if issubclass(case.driver, Settable)]
@@ -196,8 +199,8 @@ def test_it_is_found_by_its_name(case: Case) -> None:
 @every
 def test_it_is_one_of_the_kinds_that_the_program_knows(case: Case) -> None:
     assert issubclass(case.driver, ByteDevice)
-    assert issubclass(case.driver, Settable | Enclosure)
-    assert case.simulator.stands_at in ("membrane", "thermal", "enclosure")
+    assert issubclass(case.driver, Readable | Enclosure)
+    assert case.simulator.stands_at in ("membrane", "thermal", "enclosure", "flux")
     assert (case.driver.__doc__ or "").startswith("Options: ")
 
 
