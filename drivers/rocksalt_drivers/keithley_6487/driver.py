@@ -77,11 +77,12 @@ class Keithley6487(ByteDevice, Readable):
             raise ValueError(where.format("bias_v is at most 500 V, bias_limit_a at most 0.025 A"))
         if self._per_photon is not None and not 0 < float(self._per_photon) < math.inf:
             raise ValueError(where.format("ampere_per_photon is above 0"))
-        auto_s = 0.0 if self._range_a is not None else float(options.get("autorange_s", 2.0))
         gate_s = self._nplc / line_hz * self._average
-        self.reading_s = _PARTS * gate_s + auto_s
-        """Wire seconds that a reading may take, beyond the link's deadline for any answer."""
         self._zero_s = _PARTS * gate_s
+        # A search for the range may find it only once a reading is over, and then begins anew.
+        auto_s = 0.0 if self._range_a is not None else self._zero_s + float(options.get("autorange_s", 2.0))
+        self.reading_s = self._zero_s + auto_s
+        """Wire seconds that a reading may take, beyond the link's deadline for any answer."""
         path = self.settings.link.path.upper()
         self._on_bus = self.settings.link.scheme == "visa" and not path.startswith(("ASRL", "TCPIP"))
         self._behind_server = not (self._on_bus or self.settings.link.is_serial)
@@ -134,11 +135,12 @@ class Keithley6487(ByteDevice, Readable):
     async def _read(self) -> float:
         async with self._exchange() as line:
             answer = await self._ask(line, "READ?", extra_s=self.reading_s)
+            before, self._before = self._before, answer
+            current_a = self._believed(answer)
             # A unit whose clock stands still is stuck; an answer that was there before is not the one to this question.
-            if answer == self._before:
+            if answer == before:
                 raise GarbledReply(self.name, f"READ? was answered {answer!r} once more, time stamp and all")
-            self._before = answer
-            return self._believed(answer)
+            return current_a
 
     async def readings(self) -> tuple[Reading, ...]:
         """The current; the flux in photons/s, where the station file says what a photon is worth; the status word."""

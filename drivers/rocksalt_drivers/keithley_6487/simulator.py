@@ -54,7 +54,8 @@ class PicoammeterSimulator(LineSimulator):
     """Options: model (6487), identity, terminator ("\\n"), echo (of terminators), says_dcl (after ^C and ^X): the box;
     zero_check (True), range_a (0.02), auto (False), nplc (6), average (1), trigger_count (1), null_a (0), volts (0: the
     source is off), elements ("READ"): how the panel was left; offset_a (4e-13), noise_a (2e-14, at 1 PLC on 2 nA),
-    noise_seed, line_hz (50), range_s (0.1, for each range passed), limit_a, interlock (False), source_limited (False).
+    noise_seed, line_hz (50), range_s (0.1, for each range passed), limit_a, interlock (False), source_limited (False),
+    overvoltage (False).
     """
 
     stands_at: ClassVar[str] = "flux"
@@ -70,6 +71,7 @@ class PicoammeterSimulator(LineSimulator):
         self.offset_a, self.noise_a = float(options.get("offset_a", 4e-13)), float(options.get("noise_a", 2e-14))
         self.line_hz, self.range_s = float(options.get("line_hz", 50.0)), float(options.get("range_s", 0.1))
         self.interlock = bool(options.get("interlock", False))
+        self.overvoltage = bool(options.get("overvoltage", False))
         self.source_limited = bool(options.get("source_limited", False))
         self._chance, self._readings = Chance(int(options.get("noise_seed", 0))), 0
         self.reset()
@@ -333,7 +335,7 @@ class PicoammeterSimulator(LineSimulator):
         bits = (
             overflow + FILTER * self.filter + MATH * self.math + NULL * (self.null_a != 0.0)
             + LIMITS * math.isfinite(self.limit_a) + LIMIT_1 * (abs(shown_a) > self.limit_a)
-            + ZERO_CHECK * self.zero_check + ZERO_CORRECT * self.zero_correct
+            + OVERVOLTAGE * self.overvoltage + ZERO_CHECK * self.zero_check + ZERO_CORRECT * self.zero_correct
         )  # fmt: skip
         self.last.append((shown_a, bits, (self.clock.now_s() - self._zero_s) % CLOCK_WRAPS_S))
 
