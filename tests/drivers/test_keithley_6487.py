@@ -318,7 +318,8 @@ async def test_a_long_integration_is_waited_for() -> None:
 @in_virtual_time
 async def test_a_stop_ends_a_reading_of_five_minutes_at_once() -> None:
     for link in (SERIAL, TCP, GPIB):
-        device, wire, _ = await connected(link=link, nplc=50.0, average=100, range_a=2e-6)
+        box = {"bus": link == GPIB}
+        device, wire, _ = await connected(link=link, box=box, nplc=50.0, average=100, range_a=2e-6)
         loop = asyncio.get_running_loop()
         reading = asyncio.ensure_future(device._read())  # the hook alone: `read` would begin anew
         await asyncio.sleep(10.0)
@@ -625,6 +626,13 @@ async def test_the_simulator_answers_as_the_notes_say() -> None:
 
 
 @in_virtual_time
+async def test_the_simulator_is_made_with_the_drivers_own_options_too() -> None:
+    both = {"range_a": "auto", "nplc": 0.5, "average": 2, "line_hz": 60.0, "terminator": "\r", "bias_v": 5.0}
+    device, _, _ = await connected(box=both, **both)
+    assert (await device.read()).value == 1.04e-6
+
+
+@in_virtual_time
 async def test_the_simulators_autorange_goes_up_at_105_percent_and_down_at_the_lower_value() -> None:
     beam = Beam(2.09e-6)
     box = PicoammeterSimulator(beam, clock(), options={**QUIET, "zero_check": False, "auto": True, "range_a": 2e-6})
@@ -644,6 +652,23 @@ async def test_the_simulators_device_clear_discards_the_reading_and_what_stood_b
     await asyncio.sleep(60.0)
     told = PicoammeterSimulator(Beam(), clock(), options={"says_dcl": True, "echo": True})
     assert say(told, clear, b"*OPC?\n") == [b"DCL\n", b"\n1\n"]
+
+
+@in_virtual_time
+async def test_the_simulator_is_one_instrument_however_many_speak_to_it() -> None:
+    box = PicoammeterSimulator(
+        Beam(), clock(), options={**QUIET, "zero_check": False, "nplc": 50.0, "elements": "TIME"}
+    )
+    heard: list[tuple[str, bytes]] = []
+    one, other = (box.accept(lambda data, name=name: heard.append((name, data))) for name in ("one", "other"))
+    one.receive(b"READ?\n")
+    other.receive(b"READ?\n*IDN?\n")
+    await asyncio.sleep(10.0)
+    assert heard == [("one", b"+3.000000E+00\n"), ("other", b"+6.000000E+00\n"), ("other", IDENTITY)]
+    one.receive(b"READ?\n")
+    one.closed()
+    other.receive(b"\x18*OPC?\n")  # ends what a client began that has gone
+    assert heard[3:] == [("other", b"1\n")]
 
 
 @in_virtual_time

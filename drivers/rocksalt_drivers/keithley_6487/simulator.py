@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from rocksalt.time import Chance, Clock
 from rocksalt.twin.wire.lines import LineSimulator, replies
-from rocksalt_drivers.keithley_6487.simulator_talk import Conversation, scpi
+from rocksalt_drivers.keithley_6487.simulator_talk import Conversation, Talk, scpi
 
 RANGES_A = tuple(2.0 * 10.0**decade for decade in range(-9, -1))
 OVER_RANGE = 1.05
@@ -51,11 +51,11 @@ SENSE = "[SENSe[1]:]"
 
 
 class PicoammeterSimulator(LineSimulator):
-    """Options: model (6487), identity, terminator ("\\n"), echo (of terminators), says_dcl (after ^C and ^X): the box;
-    zero_check (True), range_a (0.02), auto (False), nplc (6), average (1), trigger_count (1), null_a (0), volts (0: the
-    source is off), elements ("READ"): how the panel was left; offset_a (4e-13), noise_a (2e-14, at 1 PLC on 2 nA),
-    noise_seed, line_hz (50), range_s (0.1, for each range passed), limit_a, interlock (False), source_limited (False),
-    overvoltage (False).
+    """Options, the box: model (6487), identity, terminator ("\\n"), echo (of terminators), says_dcl (after ^C and ^X),
+    bus (False; on GPIB whoever opens it clears it), offset_a (4e-13), noise_a (2e-14, at 1 PLC on 2 nA), noise_seed,
+    line_hz (50), range_s (0.1, for each range passed). How the panel was left: zero_check (True), range_a (0.02, or
+    "auto"), auto (False), nplc (6), average (1), trigger_count (1), null_a (0), volts (0: the source is off), elements
+    ("READ"), limit_a. Around it: interlock (False), source_limited (False), overvoltage (False).
     """
 
     stands_at: ClassVar[str] = "flux"
@@ -73,11 +73,13 @@ class PicoammeterSimulator(LineSimulator):
         self.interlock = bool(options.get("interlock", False))
         self.overvoltage = bool(options.get("overvoltage", False))
         self.source_limited = bool(options.get("source_limited", False))
+        self._talk, self.bus = Talk(self), bool(options.get("bus", False))
         self._chance, self._readings = Chance(int(options.get("noise_seed", 0))), 0
         self.reset()
         self.zero_check = bool(options.get("zero_check", True))
-        self.auto = bool(options.get("auto", False))
-        self.range_a = self._fitting(float(options.get("range_a", 0.02)))
+        range_a = options.get("range_a", RANGES_A[-1])
+        self.auto = bool(options.get("auto", range_a == "auto"))
+        self.range_a = RANGES_A[-1] if range_a == "auto" else self._fitting(float(range_a))
         self.nplc, self.average = float(options.get("nplc", 6.0)), int(options.get("average", 1))
         self.filter = self.average > 1
         self.trigger_count = int(options.get("trigger_count", 1))
@@ -91,6 +93,7 @@ class PicoammeterSimulator(LineSimulator):
 
     def power_cycle(self) -> None:
         """Off and on: as after a reset, with zero check on and a clock that starts at 0."""
+        self._talk.clear()
         self.reset()
         self.zero_check = True
         self.errors.clear()
@@ -107,7 +110,9 @@ class PicoammeterSimulator(LineSimulator):
         self.last: list[tuple[float, int, float]] = []
 
     def accept(self, send: Callable[[bytes], None]) -> Any:
-        return Conversation(self, send)
+        if self.bus:
+            self._talk.clear()
+        return Conversation(self, self._talk, send)
 
     # what stands between a fault and these bytes
 

@@ -50,44 +50,29 @@ def scpi(words: str, argument: str = "") -> str:
 
 MEASURING = re.compile(scpi("(?:READ|MEASure[:CURRent[:DC]])", r"\?"), re.IGNORECASE)
 STARTING = re.compile(scpi("INITiate[:IMMediate]"), re.IGNORECASE)
+END = ""
+"""Behind the last command of a message."""
 DEVICE_CLEAR = re.compile(rb"[\x03\x18]")
 
 
-class Conversation:
-    """One client: messages one after another, each waiting for the readings that the one before began."""
+class Talk:
+    """What the instrument was told and has still to do, whoever told it: one message after another."""
 
-    def __init__(self, box: Box, send: Callable[[bytes], None]) -> None:
-        self._box, self._send = box, send
-        self._buffer = b""
-        self._waiting: deque[str] = deque()
-        self._answers: list[str] | None = None
-        """Of the message that is worked on; None between messages."""
+    def __init__(self, box: Box) -> None:
+        self._box = box
+        self._waiting: deque[tuple[Conversation, str]] = deque()
+        self._answers: list[str] = []
+        """Of the message that is worked on."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def receive(self, data: bytes) -> None:
-        *before, data = DEVICE_CLEAR.split(data)
-        if before:
-            self._clear()
-            for _ in before if self._box.says_dcl else ():
-                self._send(b"DCL" + self._box.terminator)
-        self._buffer += data
-        *lines, self._buffer = re.split(rb"[\r\n]", self._buffer[-LONGEST:])
-        for line in lines:
-            if self._box.echo:
-                self._send(self._box.terminator)
-            text = line.decode("ascii", "replace").strip()
-            if text:
-                self._waiting.extend((*_rooted(text), ""))
+    def hear(self, client: Conversation, text: str) -> None:
+        """A whole message."""
+        self._waiting.extend((client, command) for command in (*_rooted(text), END))
         self._work()
 
-    def closed(self) -> None:
-        """The line is gone; the instrument goes on, and nobody hears it."""
-        self._send = lambda data: None
-        self._waiting.clear()
-
-    def _clear(self) -> None:
+    def clear(self) -> None:
         """Device clear: pending operations and output are discarded."""
-        self._buffer, self._answers = b"", None
+        self._answers = []
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -95,23 +80,21 @@ class Conversation:
 
     def _work(self) -> None:
         while self._waiting and self._timer is None:
-            command = self._waiting.popleft()
-            answers = self._answers = self._answers or []
-            if not command:  # the message's end
-                self._answers = None
-                if answers:
-                    self._send(";".join(answers).encode("ascii") + self._box.terminator)
+            client, command = self._waiting.popleft()
+            if command == END:
+                if self._answers:
+                    client.say(";".join(self._answers).encode("ascii"))
+                self._answers = []
             elif STARTING.fullmatch(command):
                 self._measure(tell=False)
             elif MEASURING.fullmatch(command):
                 self._measure(tell=True)
             elif (answer := self._box.one(command)) is not None:
-                answers.append(answer)
+                self._answers.append(answer)
 
     def _measure(self, *, tell: bool) -> None:
-        box = self._box
-        box.last = []
-        self._convert(box.trigger_count, 0.0, tell)
+        self._box.last = []
+        self._convert(self._box.trigger_count, 0.0, tell)
 
     def _convert(self, left: int, late_s: float, tell: bool) -> None:
         box, start_s = self._box, self._box.clock.now_s() + late_s
@@ -128,12 +111,41 @@ class Conversation:
             if left > 1:
                 self._convert(left - 1, 0.0, tell)
                 return
-            if tell and self._answers is not None:
+            if tell:
                 self._answers.append(box.shown())
             self._work()
 
         delay_s = (late_s + box.conversion_s) / box.clock.speed
         self._timer = asyncio.get_running_loop().call_later(delay_s, over)
+
+
+class Conversation:
+    """One client: gathers its bytes into messages. Its device clear is everybody's, for there is one instrument."""
+
+    def __init__(self, box: Box, talk: Talk, send: Callable[[bytes], None]) -> None:
+        self._box, self._talk, self._send = box, talk, send
+        self._buffer = b""
+
+    def say(self, answer: bytes) -> None:
+        self._send(answer + self._box.terminator)
+
+    def receive(self, data: bytes) -> None:
+        *before, data = DEVICE_CLEAR.split(data)
+        if before:
+            self._buffer = b""
+            self._talk.clear()
+            if self._box.says_dcl:
+                self.say(b"DCL")
+        *lines, self._buffer = re.split(rb"[\r\n]", (self._buffer + data)[-LONGEST:])
+        for _ in lines if self._box.echo else ():
+            self.say(b"")
+        for line in lines:
+            if text := line.decode("ascii", "replace").strip():
+                self._talk.hear(self, text)
+
+    def closed(self) -> None:
+        """The line is gone; the instrument goes on, and nobody hears it."""
+        self._send = lambda data: None
 
 
 def _rooted(text: str) -> list[str]:
