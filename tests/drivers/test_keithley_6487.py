@@ -342,6 +342,12 @@ async def test_the_source_is_biased_last_and_off_with_nothing_asked_first() -> N
     assert wire.sent == [b"SOUR:VOLT:STAT OFF\r\n", b"SOUR:VOLT:STAT?\r\n"]
     assert not simulator.source_on
     assert (await device.read()).value == 1.04e-6, "without a bias it still measures"
+    await device.reconnect()
+    assert not simulator.source_on, "a link that comes back does not switch on what was made safe"
+    assert (await device.read()).value == 1.04e-6
+    await device.close()
+    await device.connect()
+    assert simulator.source_on
 
 
 @in_virtual_time

@@ -89,11 +89,17 @@ class Keithley6487(ByteDevice, Readable):
         self._suspect = self._behind_server
         self._has_source, self._shape, self._bits, self._before = True, 0, 0, ""
         self._source_v, self._top_a = 0.0, _LARGEST_A
+        self._made_safe = False
         self.link.resync = self._find_beat
 
     async def _open(self) -> None:
         self._suspect, self._before = self._behind_server, ""
         await super()._open()
+
+    async def close(self) -> None:
+        """Let go of the instrument. Whoever connects it again after this wants its bias, too."""
+        await super().close()
+        self._made_safe = False
 
     async def _identify(self) -> str:
         async with self._exchange() as line:
@@ -159,6 +165,7 @@ class Keithley6487(ByteDevice, Readable):
 
     async def _make_safe(self) -> None:
         """The voltage source is off, whatever it is doing. A 6485 has none: it is stopped."""
+        self._made_safe = True
         if not self._has_source:
             await self._stop()
             return
@@ -224,13 +231,15 @@ class Keithley6487(ByteDevice, Readable):
         await self._set_flag(line, "SYST:ZCOR", on=True)
 
     async def _bias(self, line: Line) -> None:
-        """After the reset the source is off; where there is to be one, limit and voltage stand before it is on."""
-        if self._bias_v:
+        """After the reset the source is off; where there is to be a bias, limit and voltage stand before it is on. One
+        that was made safe stays off, though its link was lost and is back."""
+        bias_v = 0.0 if self._made_safe else self._bias_v
+        if bias_v:
             await self._tell(line, f"SOUR:VOLT:RANG {abs(self._bias_v):.6g}")
             await self._tell(line, f"SOUR:VOLT:ILIM {self._bias_limit_a:.6g}")
             await self._set_number(line, "SOUR:VOLT", self._bias_v)
-        await self._set_flag(line, "SOUR:VOLT:STAT", on=bool(self._bias_v))
-        self._source_v = self._bias_v
+        await self._set_flag(line, "SOUR:VOLT:STAT", on=bias_v != 0.0)
+        self._source_v = bias_v
 
     async def _set_range(self, line: Line, current_a: float) -> float:
         """The instrument takes the range that a current fits into, and says which (A)."""
