@@ -14,20 +14,13 @@ from typing import Any, ClassVar
 
 from rocksalt.devices import ByteDevice, GarbledReply, Line, Readable, Refused
 from rocksalt.values import Reading
+from rocksalt_drivers.keithley_6487.reading import SOURCE_LIMITED_V, parse
 
-_PLAIN = re.compile(r"[+-]\d\.\d{6}E[+-]\d{2}", re.ASCII)
-"""A number in a reading: one that lost a digit on its way is refused."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_SOURCE = re.compile(r"[+-]\d{1,3}\.\d{4}|[+-]\d\.\d{6}E[+-]\d{2}", re.ASCII)
-"""The manual's figure prints the source's voltage one way, every other number the other way."""
 _ERROR = re.compile(r'([+-]?\d{1,4})\s*,\s*"([^"]*)"', re.ASCII)
 _IDENTITY = re.compile(r"[^,;]+(,[^,;]+){3}")
 """Four fields, IEEE 488.2 section 10.14."""
-_OVERFLOW_A, _NO_NUMBER_A, _SOURCE_LIMITED_V = 9.9e37, 9.91e37, -999.0
-_WRAPS_S = 100_000.0
-_WRONG = {1: "overflow", 4: "math is on", 8: "a relative value is subtracted", 128: "overvoltage at the input",
-          512: "zero check is on: its input is shorted"}  # fmt: skip
-_LIMIT_TEST, _LIMIT_FAILED, _ZERO_CORRECTED, _WORD = 16, 96, 1024, 0xFFFF
+_NO_NUMBER = 9.9e37
 _LARGEST_A, _ZERO_RANGE_A, _OVER_RANGE = 0.02, 2e-9, 1.05
 _PARTS = 3
 """Autozero makes three conversions of one: signal, zero, reference."""
@@ -178,47 +171,30 @@ class Keithley6487(ByteDevice, Readable):
 
     # what a reading must be
 
-    def _believed(self, answer: str) -> float:
+    def _believed(self, text: str) -> float:
         """The current of an answer. Raises GarbledReply for what is no reading, Refused for one that says so itself."""
-        reading, *rest = (part.strip(" ") for part in answer.split(","))
-        source = [rest.pop()] if self._bias_v and len(rest) == 3 else []
-        if len(rest) != 2 or not reading.endswith("A") or bool(source) != bool(self._bias_v):
-            raise GarbledReply(
-                self.name, f"READ? was answered {answer!r}: a current in A, time and status were expected"
+        try:
+            answer = parse(text, with_source=bool(self._bias_v))
+        except ValueError as error:
+            raise GarbledReply(self.name, f"READ? was answered {text!r}: {error}") from None
+        self._bits = answer.status
+        if why := answer.why_not():
+            raise Refused(self.name, why)
+        if self._zero_correct and not answer.zero_corrected:
+            raise Refused(
+                self.name, f"zero correct is off, status {answer.status}: is somebody at its panel? Connect again"
             )
-        current_a, at_s, bits = (self._plain(text, answer) for text in (reading[:-1], *rest))
-        if not (0 <= at_s <= _WRAPS_S and 0 <= bits <= _WORD and bits == int(bits)):
-            raise GarbledReply(self.name, f"READ? was answered {answer!r}, whose time or status can't be")
-        self._bits = word = int(bits)
-        if current_a == _NO_NUMBER_A:
-            raise Refused(self.name, "it has no number to give (+9.91E37)")
-        if wrong := [text for bit, text in _WRONG.items() if word & bit]:
-            raise Refused(self.name, f"the reading can't be believed, status {word}: {', '.join(wrong)}")
-        if abs(current_a) >= _OVERFLOW_A:
-            raise Refused(self.name, "the current is above the range (overflow)")
-        if self._zero_correct and not word & _ZERO_CORRECTED:
-            raise Refused(self.name, f"zero correct is off, status {word}: is somebody at its panel? Connect again")
-        if self._on_limit == "refuse" and word & _LIMIT_TEST and word & _LIMIT_FAILED:
-            raise Refused(self.name, f"a limit test has failed, status {word} (options.on_limit)")
-        if abs(current_a) > _OVER_RANGE * self._top_a:
-            raise GarbledReply(self.name, f"READ? was answered {answer!r}, which is beyond every range that was set")
-        for text in source:
-            self._check_source(text, answer)
-        return current_a
-
-    def _check_source(self, text: str, answer: str) -> None:
-        if _SOURCE.fullmatch(text) is None:
-            raise GarbledReply(self.name, f"READ? was answered {answer!r}: its last part is no voltage")
-        volts = float(text)
-        if volts == _SOURCE_LIMITED_V:
+        if self._on_limit == "refuse" and answer.failed_a_limit:
+            raise Refused(self.name, f"a limit test has failed, status {answer.status} (options.on_limit)")
+        if abs(answer.current_a) > _OVER_RANGE * self._top_a:
+            raise GarbledReply(self.name, f"READ? was answered {text!r}, which is beyond every range that was set")
+        if answer.volts == SOURCE_LIMITED_V:
             raise Refused(self.name, f"its voltage source is at its limit of {self._bias_limit_a:g} A")
-        if abs(volts - self._source_v) > 1e-3 * abs(self._bias_v):
-            raise Refused(self.name, f"its voltage source stands at {volts:g} V, where {self._source_v:g} V was set")
-
-    def _plain(self, text: str, answer: str) -> float:
-        if _PLAIN.fullmatch(text) is None:
-            raise GarbledReply(self.name, f"READ? was answered {answer!r}, where {text!r} is no number")
-        return float(text)
+        if answer.volts is not None and abs(answer.volts - self._source_v) > 1e-3 * abs(self._bias_v):
+            raise Refused(
+                self.name, f"its voltage source stands at {answer.volts:g} V, where {self._source_v:g} V was set"
+            )
+        return answer.current_a
 
     # setting up
 
@@ -286,7 +262,7 @@ class Keithley6487(ByteDevice, Readable):
         return answer == "1"
 
     def _number(self, text: str, query: str) -> float:
-        if _NUMBER.fullmatch(text) is None or abs(value := float(text)) >= _OVERFLOW_A:
+        if _NUMBER.fullmatch(text) is None or abs(value := float(text)) >= _NO_NUMBER:
             raise GarbledReply(self.name, f"{query} was answered {text!r}, which is no number")
         return value
 
