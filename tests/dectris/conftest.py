@@ -51,15 +51,25 @@ class Bench:
         self.clock = ExperimentClock(loop, wall_now=loop.wall_now)
         self.camera = Camera()
         self.simulator = DectrisSimulator(self.camera, self.clock, options=options)
-        self.messages: list[bytes] = []
+        self.parts: list[tuple[bytes, ...]] = []
         self.pulled = True
         self.log: list[tuple[str, str, bytes]] = []
         self.simulator.stream_to(self._push)
 
-    def _push(self, message: bytes) -> bool:
+    def _push(self, message: tuple[bytes, ...]) -> bool:
         if self.pulled:
-            self.messages.append(message)
+            self.parts.append(message)
         return self.pulled
+
+    @property
+    def messages(self) -> list[bytes]:
+        """What was sent, of stream version 2: one part a message."""
+        return [part for (part,) in self.parts]
+
+    async def take(self) -> None:
+        """Arm and trigger: a whole series."""
+        await self.put("command/arm")
+        assert (await self.put("command/trigger"))[0] == 200
 
     async def handle(self, request: Any) -> HttpResponse:
         self.log.append((request.method, request.path, request.body))
@@ -67,7 +77,10 @@ class Bench:
 
     async def get(self, path: str) -> Any:
         """The value under /detector/api/1.8.0/PATH."""
-        answer = await self.simulator.handle(HttpRequest("GET", f"/detector/api/1.8.0/{path}"))
+        return await self.value(f"/detector/api/1.8.0/{path}")
+
+    async def value(self, path: str) -> Any:
+        answer = await self.simulator.handle(HttpRequest("GET", path))
         assert answer.status == 200, answer.body
         return json.loads(answer.body)["value"]
 
@@ -79,16 +92,21 @@ class Bench:
         is_json = answer.content_type == "application/json"
         return answer.status, json.loads(answer.body) if is_json else answer.body.decode()
 
-    async def ready_to_stream(self, **config: Any) -> None:
-        """Initialized, streaming CBOR, with these keys set."""
+    async def ready_to_stream(self, *, stream: str = "cbor", **config: Any) -> None:
+        """Initialized, streaming in this format, with these keys set."""
         await self.put("command/initialize")
-        await self.put("/stream/api/1.8.0/config/format", "cbor")
+        await self.put("/stream/api/1.8.0/config/format", stream)
         await self.put("/stream/api/1.8.0/config/mode", "enabled")
         for key, value in config.items():
             assert (await self.put(f"config/{key}", value))[0] == 200
 
-    def driver(self, *, shape: tuple[int, int] = SHAPE, peer: Any = None, **options: Any) -> DectrisSimplon:
-        settings = Settings(Link("http", "127.0.0.1", 80), shape=shape, options=options, where="station.toml:40")
+    def driver(
+        self, *, shape: tuple[int, int] = SHAPE, peer: Any = None, stream_version: int = 2, **options: Any
+    ) -> DectrisSimplon:
+        settings = Settings(
+            Link("http", "127.0.0.1", 80), shape=shape, stream_version=stream_version, options=options,
+            where="station.toml:40",
+        )  # fmt: skip
         return DectrisSimplon("detector", settings, MemoryWires({"detector": peer or self}), self.clock)
 
 

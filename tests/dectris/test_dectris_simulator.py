@@ -226,7 +226,7 @@ def test_cancel_finishes_the_running_image_and_abort_drops_it(virtually) -> None
     async def work(bench) -> None:
         await bench.ready_to_stream(count_time=1.0, nimages=5)
         for command, images in (("cancel", 2), ("abort", 1)):
-            bench.messages.clear()
+            bench.parts.clear()
             await bench.put("command/arm")
             trigger = asyncio.ensure_future(bench.put("command/trigger"))
             await bench.clock.sleep(1.5)

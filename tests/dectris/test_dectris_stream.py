@@ -60,9 +60,15 @@ START = bytes.fromhex(
 TRANSCRIPTS = (RAW_IMAGE, PACKED_IMAGE, START, END)
 
 
+def reader(shape: tuple[int, int], *channel: str):
+    """Version 2 has one part a message."""
+    read = decoder(2, shape, *channel).decode
+    return lambda message: read((message,))
+
+
 @pytest.fixture
 def decode():
-    return decoder(2, (2, 3)).decode
+    return reader((2, 3))
 
 
 def test_an_uncompressed_image_is_its_bytes(decode) -> None:
@@ -111,10 +117,10 @@ def test_of_several_channels_the_configured_one_is_taken() -> None:
     image = cbor2.loads(RAW_IMAGE)
     second = cbor2.CBORTag(40, [[2, 3], cbor2.CBORTag(69, bytes(12))])
     message = cbor2.dumps(image | {"data": {"threshold_2": second, **image["data"]}})
-    assert bytes(decoder(2, (2, 3)).decode(message).chunk) == PIXELS.tobytes()
-    assert bytes(decoder(2, (2, 3), "threshold_2").decode(message).chunk) == bytes(12)
+    assert bytes(reader((2, 3))(message).chunk) == PIXELS.tobytes()
+    assert bytes(reader((2, 3), "threshold_2")(message).chunk) == bytes(12)
     with pytest.raises(BadMessage, match="threshold_3"):
-        decoder(2, (2, 3), "threshold_3").decode(message)
+        reader((2, 3), "threshold_3")(message)
 
 
 def packed(header: str, *, element: int = 2, shape: tuple[int, int] = (2, 3), tag: int = 69) -> bytes:
@@ -165,7 +171,7 @@ def test_what_the_protocol_does_not_allow_is_said_in_a_sentence(decode, message:
     ],
 )
 def test_a_hostile_message_costs_neither_memory_nor_a_crash(message: bytes) -> None:
-    read = decoder(2, (514, 1030)).decode
+    read = reader((514, 1030))
     tracemalloc.start()
     try:
         with pytest.raises(BadMessage):
@@ -178,7 +184,7 @@ def test_a_hostile_message_costs_neither_memory_nor_a_crash(message: bytes) -> N
 def answers_or_refuses(message: bytes) -> None:
     """The law: BadMessage, or a value that keeps to the station's shape."""
     try:
-        value = decoder(2, (2, 3)).decode(message)
+        value = reader((2, 3))(message)
     except BadMessage:
         return
     assert isinstance(value, SeriesStart | Image | SeriesEnd | Ignored)
@@ -197,7 +203,7 @@ def test_garbage_is_refused_or_understood(garbage: bytes) -> None:
 def test_a_message_that_was_cut_is_refused(message: bytes, data: st.DataObject) -> None:
     cut = message[: data.draw(st.integers(0, len(message) - 1))]
     with pytest.raises(BadMessage):
-        decoder(2, (2, 3)).decode(cut)
+        reader((2, 3))(cut)
 
 
 @given(st.sampled_from(TRANSCRIPTS), st.sampled_from(TRANSCRIPTS), st.data())
@@ -217,5 +223,12 @@ def test_flipped_bits_are_refused_or_understood(message: bytes, flips: list[tupl
 
 
 def test_a_stream_version_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match="stream_version = 1"):
-        decoder(1, (2, 3))
+    with pytest.raises(ValueError, match="stream_version = 3"):
+        decoder(3, (2, 3))
+
+
+def test_a_message_of_several_parts_is_another_version() -> None:
+    with pytest.raises(BadMessage, match=r"2 parts: version 2 has one; .* set stream_version = 1"):
+        decoder(2, (2, 3)).decode((END, END))
+    with pytest.raises(BadMessage, match="0 parts"):
+        decoder(2, (2, 3)).decode(())

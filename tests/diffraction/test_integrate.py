@@ -250,3 +250,15 @@ def test_lines_of_a_real_cerium_oxide_lie_where_its_cell_puts_them():
         x, y = pattern.two_theta_deg[near], pattern.intensity[near]
         found, _ = curve_fit(line, x, y, (np.ptp(y), centre, 0.03, 0.5, y.min(), 0.0))
         assert found[1] == pytest.approx(centre, abs=0.01), f"h²+k²+l² = {square}"
+
+
+def test_a_strangers_spot_in_a_corner_of_the_detector_is_kept_out(integrator, frame, angles):
+    """There, too little of a ring is seen for its sectors to have a median of their own."""
+    two_theta, _ = angles
+    corner = np.unravel_index(np.argmax(two_theta), SHAPE)
+    burnt = frame.copy()
+    row, column = (int(np.clip(at, 2, size - 3)) for at, size in zip(corner, SHAPE, strict=True))
+    burnt[row - 1 : row + 2, column - 1 : column + 2] += 40_000
+    clean, spotted = integrator.pattern(frame), integrator.pattern(burnt)
+    hit = spotted.two_theta_deg > 0.97 * two_theta[row, column]
+    assert np.nanmax(spotted.intensity[hit]) < 2.0 * np.nanmax(clean.intensity[hit])

@@ -266,7 +266,7 @@ class Web:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.push: Callable[[bytes], bool] = lambda message: False
+        self.push: Callable[[tuple[bytes, ...]], bool] = lambda message: False
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         if request.path == "/slow":
@@ -274,11 +274,11 @@ class Web:
         self.asked += 1
         return HttpResponse(200, b'{"value": %d.5, "state": 1}' % self.asked)
 
-    def stream_to(self, push: Callable[[bytes], bool]) -> None:
+    def stream_to(self, push: Callable[[tuple[bytes, ...]], bool]) -> None:
         self.push = push
 
-    def ends_series(self, message: bytes) -> bool:
-        return message == b"end"
+    def ends_series(self, message: tuple[bytes, ...]) -> bool:
+        return message == (b"end",)
 
 
 ASK = HttpRequest("GET", "/v")
@@ -363,9 +363,9 @@ def test_a_broken_connection_is_one_on_a_real_socket_too() -> None:
 def test_messages_of_a_stream(fault: dict[str, Any], came: list[bytes]) -> None:
     async def main() -> list[bytes]:
         found: list[bytes] = []
-        stream = FaultyStream(Web(), plan(fault), lambda message: found.append(message) is None)
+        stream = FaultyStream(Web(), plan(fault), lambda message: found.append(message[0]) is None)
         for message in (b"start", b"one", b"two", b"end"):
-            assert stream.push(message) is True
+            assert stream.push((message,)) is True
         await asyncio.sleep(10.0)
         return found
 
@@ -374,10 +374,12 @@ def test_messages_of_a_stream(fault: dict[str, Any], came: list[bytes]) -> None:
 
 def test_a_corrupt_message_is_as_long_as_it_was() -> None:
     async def main() -> bytes:
-        found: list[bytes] = []
+        found: list[tuple[bytes, ...]] = []
         stream = FaultyStream(Web(), plan({"kind": "stream_corrupt", "reply": 1}), lambda m: found.append(m) is None)
-        stream.push(bytes(1000))
-        return found[0]
+        stream.push((b"head", bytes(1000), b"tail"))
+        head, spoilt, tail = found[0]
+        assert (head, tail) == (b"head", b"tail")  # it is the pixels that are spoilt
+        return spoilt
 
     spoilt = run_virtual(main)
     assert len(spoilt) == 1000
@@ -388,7 +390,7 @@ def test_a_corrupt_message_is_as_long_as_it_was() -> None:
 def test_a_full_stream_says_so_through_the_faults() -> None:
     async def main() -> bool:
         return FaultyStream(Web(), plan({"kind": "stream_delay", "at_s": 99.0, "delay_s": 1.0}), lambda m: False).push(
-            b"x"
+            (b"x",)
         )
 
     assert run_virtual(main) is False

@@ -36,8 +36,8 @@ class Script:
     def __init__(self) -> None:
         self.meanings: list[Any] = []
 
-    def decode(self, message: bytes) -> Any:
-        meaning = self.meanings[int(message)]
+    def decode(self, message: tuple[bytes, ...]) -> Any:
+        meaning = self.meanings[int(message[0])]
         if isinstance(meaning, BadMessage):
             raise meaning
         return meaning
@@ -67,7 +67,7 @@ class Desk:
     async def comes(self, *meanings: Any) -> None:
         for meaning in meanings:
             self.script.meanings.append(meaning)
-            await self.writer.message(str(len(self.script.meanings) - 1).encode())
+            await self.writer.message((str(len(self.script.meanings) - 1).encode(),))
 
     async def finish(self) -> None:
         await self.writer.command({"kind": "finish"})
@@ -154,6 +154,28 @@ async def test_a_complete_series_is_counted_at_its_end(desk: Desk) -> None:
     await desk.finish()
     assert on_disk(desk.folder) == {10: 1000, 11: 1001}
     assert desk.said[-1] == {"kind": "finished", "frames": 2}
+
+
+async def test_the_detectors_mask_and_cutoff_lie_beside_the_frames_that_they_belong_to(desk: Desk) -> None:
+    masks = {1: np.eye(4, 5, dtype=np.uint32), 2: np.eye(4, 5, dtype=np.uint32), 3: np.ones((4, 5), np.uint32)}
+    for series in (1, 2, 3, 4):  # the start of series 4 is lost
+        await desk.announce(series, 1, first_number=10 * series)
+        if series in masks:
+            await desk.comes(SeriesStart(series, "u", 1, SHAPE, DTYPE, 0.5, 100 * series, masks[series]))
+        await desk.comes(image(series, 0), SeriesEnd(series))
+    await desk.finish()
+    kept = {}
+    for path in sorted((desk.folder / "frames").iterdir()):
+        with h5py.File(path, "r") as file:
+            mask = file["entry/instrument/detector/pixel_mask"]
+            cutoffs = file["entry/data/saturation_value"]
+            for index, number in enumerate(file["entry/data/number"][()]):
+                kept[int(number)] = path.name, int(mask[()].sum()), int(cutoffs[index])
+    assert kept == {
+        10: ("frames_000001.h5", 4, 100), 20: ("frames_000001.h5", 4, 200),
+        30: ("frames_000002.h5", 20, 300), 40: ("frames_000002.h5", 20, 0),
+    }  # fmt: skip
+    assert desk.causes() == []
 
 
 async def test_an_image_that_was_lost_is_named(desk: Desk) -> None:
@@ -449,7 +471,7 @@ async def test_serve_obeys_and_pulls_until_finish_or_until_the_daemon_is_gone(tm
                          "exposure_s": 0.5})  # fmt: skip
         desk.script.meanings += [image(1, 0), image(1, 1)]
         for number in range(2):
-            assert stream.push(str(number).encode())
+            assert stream.push((str(number).encode(),))
             assert (await here.receive())["number"] == number
         if ending == "finish":
             await here.send({"kind": "finish"})

@@ -22,7 +22,7 @@ DECODER = "rocksalt_drivers.dectris_simplon.stream:decoder"
 
 
 async def stream_through_the_writer(
-    folder: Path, *, count: int, rate_hz: float, drop: list[int]
+    folder: Path, *, count: int, rate_hz: float, drop: list[int], stream_version: int = 2
 ) -> tuple[list[Message], dict[str, Any]]:
     """What the writer said, and what the sender says it made."""
     said: list[Message] = []
@@ -46,13 +46,15 @@ async def stream_through_the_writer(
     pipe = asyncio.subprocess.PIPE
     sender = await asyncio.create_subprocess_exec(
         sys.executable, str(SENDER), "--count", str(count), "--rate-hz", str(rate_hz),
-        "--drop", *(str(number) for number in drop), stdout=pipe, env=environment, limit=1 << 20,
+        "--stream-version", str(stream_version), "--drop", *(str(number) for number in drop),
+        stdout=pipe, env=environment, limit=1 << 20,
     )  # fmt: skip
     assert sender.stdout is not None
     port = json.loads(await sender.stdout.readline())["port"]
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "rocksalt.storage.writer", "--channel", str(socket), "--folder", str(folder),
-        "--stream", f"tcp://127.0.0.1:{port}", "--decoder", DECODER, "--shape", "514", "1030", env=environment,
+        "--stream", f"tcp://127.0.0.1:{port}", "--decoder", DECODER,
+        "--stream-version", str(stream_version), "--shape", "514", "1030", env=environment,
     )  # fmt: skip
     try:
         async with asyncio.timeout(60):
@@ -95,3 +97,16 @@ async def test_a_thousand_frames_at_100_hz_are_all_on_disk_and_the_dropped_one_i
     expected = {100 + image: digest for image, digest in enumerate(made["hashes"]) if image != 617}
     assert hashes_on_disk(tmp_path, frames) == expected
     assert [frame["number"] for frame in frames] == sorted(expected)
+
+
+@pytest.mark.timeout(180)
+async def test_two_hundred_frames_of_the_first_stream_are_all_on_disk_and_the_dropped_one_is_named(
+    tmp_path: Path,
+) -> None:
+    said, made = await stream_through_the_writer(tmp_path, count=200, rate_hz=100.0, drop=[61], stream_version=1)
+    frames = [message for message in said if message["kind"] == "frame"]
+    (end,) = [message for message in said if message["kind"] == "series_end"]
+    assert (end["taken"], end["written"], end["missing"], end["reason"]) == (200, 199, [61], "end")
+    assert [message for message in said if message["kind"] == "trouble" and message["cause"] != "disk_low"] == []
+    expected = {100 + image: digest for image, digest in enumerate(made["hashes"]) if image != 61}
+    assert hashes_on_disk(tmp_path, frames) == expected

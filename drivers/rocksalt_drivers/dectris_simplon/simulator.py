@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 
-import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +19,8 @@ from rocksalt.twin.wire.hosting import HttpRequest, HttpResponse
 from rocksalt_drivers.dectris_simplon import simulator_keys as keys
 from rocksalt_drivers.dectris_simplon import simulator_stream as messages
 from rocksalt_drivers.dectris_simplon.simulator_keys import READOUT_S, VERSION, Item
+from rocksalt_drivers.dectris_simplon.simulator_monitor import Monitor, tiff
+from rocksalt_drivers.dectris_simplon.simulator_outlet import Outlet, Push
 
 
 class Camera(Protocol):
@@ -49,10 +50,7 @@ class Clock(Protocol):
 class DectrisSimulator:
     """States na, initialize, idle, configure, ready, acquire, idle. One series at a time.
 
-    options: bit_depth (16 | 32), initialize_s, more blind pixels than the twin's: gap_columns and gap_rows
-    ([[first, last], …]), dead ([[row, column], …]); early_reply (the trigger answers at once), first_series, and the
-    faults of the stream: drop_images, corrupt_images ([image of every series or [series, image], …]), duplicate_end,
-    lost_end (true or [series, …]). Times are experiment seconds.
+    Options are in README.md. Times are experiment seconds.
     """
 
     stands_at: ClassVar[str] = "camera"
@@ -61,25 +59,28 @@ class DectrisSimulator:
         self.camera, self.clock, self.options = camera, clock, options
         self.state = "na"
         self.series = int(options.get("first_series", 0))
-        self.dropped = 0
         self.frames = 0  # images made since this object was, whether or not they were sent
         self.mask = messages.pixel_mask(camera.mask, options)
-        self._push: Callable[[bytes], bool] | None = None
+        self._keys: dict[str, dict[str, Item]] = {}
+        self._outlet = Outlet({}, self.mask, options)
+        self._monitor = Monitor({})
         self._hv_ready_s = 0.0
-        self._detector: dict[str, Item] = {}
-        self._stream: dict[str, Item] = {}
-        self._others: dict[str, dict[str, Item]] = {}
         self._acquiring: asyncio.Task[None] | None = None
+        self._gate_s: float | None = None  # since when the line of an external pulse is high
         self._cancelled = False
         self._images = 0  # of the armed series, so far
         self._armed_s = 0.0
-        self._arm_date = ""
         self._ended = True
         self._power_up()
 
-    def stream_to(self, push: Callable[[bytes], bool]) -> None:
-        """Where messages go: `push` returns False when nobody takes them, as a PUSH socket that would block."""
-        self._push = push
+    @property
+    def dropped(self) -> int:
+        """Messages of the stream that nobody pulled."""
+        return self._outlet.dropped
+
+    def stream_to(self, push: Push) -> None:
+        """Where messages go, each as its parts: `push` returns False when nobody takes them, as a full PUSH socket."""
+        self._outlet.push = push
 
     def power_cycle(self) -> None:
         """Power off and on in the middle of whatever it did: no end of series, no settings, state na."""
@@ -87,41 +88,66 @@ class DectrisSimulator:
         self.state = "na"
         self._power_up()
 
-    def ends_series(self, message: bytes) -> bool:
-        """Whether a message of the stream is an end of series: its map begins with `type`, and that is "end"."""
-        return message[1:].startswith(b"\x64type\x63end")
+    def ends_series(self, message: tuple[bytes, ...]) -> bool:
+        """Whether a message of the stream, of either version, is an end of series."""
+        return message[0].startswith((b'{"htype": "dseries_end', b"\xa3\x64type\x63end"))
+
+    def trigger_in(self, high: bool) -> None:
+        """The external trigger's line rises or falls. exts: a rising edge gives nimages images; exte: one, as long as
+        the line is high. Edges at any other time are nobody's."""
+        mode = self._detector["trigger_mode"].value if self._detector else ""
+        if high and self.state == "ready" and mode in ("exts", "exte"):
+            self.state = "acquire"
+            if mode == "exte":
+                self._gate_s = self.clock.now_s()
+            else:
+                self._acquire_in_a_task(self._detector["nimages"].value, self._detector["count_time"].value)
+        elif not high and self._gate_s is not None:
+            begins_s, self._gate_s = self._gate_s, None
+            if (seconds := self.clock.now_s() - begins_s) > 0:
+                self._image(begins_s, seconds)
+            self._after_a_trigger()
 
     def _power_up(self) -> None:
-        self._detector = {}
-        self._stream = keys.stream_keys()
-        self._others = {"filewriter": {"mode": keys.switch()}, "monitor": {"mode": keys.switch()}}
+        self._keys = {
+            "detector": {}, "stream": keys.stream_keys(), "filewriter": keys.filewriter_keys(),
+            "monitor": keys.monitor_keys(), "system": {},
+        }  # fmt: skip
+        self._outlet.keys, self._monitor.keys = self._keys["stream"], self._keys["monitor"]
+        self._outlet.dropped = 0
+        self._monitor.clear()
+
+    @property
+    def _detector(self) -> dict[str, Item]:
+        return self._keys["detector"]
 
     # requests
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """One request of the REST interface; a trigger's answer comes when its images are done."""
         parts = request.path.strip("/").split("/", 4)
+        if parts[:4] == ["monitor", "api", VERSION, "images"] and request.method == "GET":
+            return await self._show(parts[4] if len(parts) == 5 else "", request.query)
         if parts[1:] == ["api", "version"]:
             return _json({"value": VERSION, "value_type": "string"})
         if len(parts) != 5 or parts[1:3] != ["api", VERSION]:
             return _no(404, f"{request.path} does not exist")
         module, _, _, task, key = parts
         if request.method == "GET" and task in ("config", "status"):
-            return self._get(module, task, key)
+            return self._get(module, task, key, "image/tiff" in request.headers.get("accept", ""))
         if request.method == "PUT" and task == "config":
             return self._put(module, key, request.body)
         if request.method == "PUT" and task == "command":
             return await self._command(module, key, request.body)
         return _no(405 if task in ("config", "status", "command") else 404, f"{request.method} {request.path}: no")
 
-    def _config(self, module: str) -> dict[str, Item]:
-        return {"detector": self._detector, "stream": self._stream}.get(module) or self._others.get(module, {})
-
-    def _get(self, module: str, task: str, key: str) -> HttpResponse:
+    def _get(self, module: str, task: str, key: str, as_tiff: bool) -> HttpResponse:
         if task == "config":
             if module == "detector" and key == "pixel_mask" and self._detector:
+                if as_tiff:
+                    return HttpResponse(200, tiff(self.mask), "image/tiff")
                 return _json({"value": messages.darray(self.mask), "value_type": "darray", "access_mode": "rw"})
-            item = self._config(module).get(key)
+            item = self._keys.get(module, {}).get(key)
             return _json(item.as_json()) if item else _no(404, f"{key} does not exist")
         status = self._status(module)
         if key not in status:
@@ -143,15 +169,23 @@ class DectrisSimulator:
                 "humidity": 3.0, "high_voltage/state": "READY" if ready else "RAMPING",
             }  # fmt: skip
         if module == "stream":
-            mode = "disabled" if self._stream["mode"].value == "disabled" else "ready"
+            mode = "disabled" if self._keys["stream"]["mode"].value == "disabled" else "ready"
             busy = mode == "ready" and self.state == "acquire"
             return {"state": "acquire" if busy else mode, "dropped": self.dropped}
         if module == "filewriter":
-            return {"state": "disabled", "buffer_free": 0, "files": [], "error": []}
-        return {"state": "normal", "dropped": 0} if module == "monitor" else {}
+            writes = self._keys["filewriter"]["mode"].value == "enabled"
+            return {"state": "ready" if writes else "disabled", "buffer_free": 0, "files": [], "error": []}
+        return self._monitor.status() if module == "monitor" else {}
+
+    async def _show(self, which: str, query: str) -> HttpResponse:
+        if not which:
+            return _json(self._monitor.listed())
+        status, body = await self._monitor.get(which, query)
+        return HttpResponse(status, body, "image/tiff" if status == 200 else "text/plain")
 
     def _put(self, module: str, key: str, body: bytes) -> HttpResponse:
-        item = self._config(module).get(key)
+        config = self._keys.get(module, {})
+        item = config.get(key)
         if item is None:
             return _no(404, f"{key} does not exist")
         if item.access == "r":
@@ -165,10 +199,10 @@ class DectrisSimulator:
             value = item.takes(content["value"])
         except ValueError as error:
             return _no(400, f"{key}: {error}")
-        before = {name: other.value for name, other in self._config(module).items()}
+        before = {name: other.value for name, other in config.items()}
         item.value = value
         also = keys.couple(self._detector, key, self.camera.cutoff_counts) if module == "detector" else set()
-        changed = {name for name, other in self._config(module).items() if other.value != before[name]}
+        changed = {name for name, other in config.items() if other.value != before[name]}
         return _json(sorted(changed | also | {key}))
 
     # commands
@@ -176,6 +210,8 @@ class DectrisSimulator:
     async def _command(self, module: str, key: str, body: bytes) -> HttpResponse:
         if module != "detector":
             known = key in ("initialize", "clear") and module in ("stream", "filewriter", "monitor")
+            if known and module == "monitor":
+                self._monitor.clear()
             return _json([]) if known else _no(404, f"{key} does not exist")
         try:
             argument = json.loads(body) if body.strip() else {}
@@ -213,7 +249,8 @@ class DectrisSimulator:
         self.state = "initialize"
         await self.clock.sleep(float(self.options.get("initialize_s", 5.0)))
         if self.state == "initialize":  # not rebooted meanwhile
-            self._detector = keys.detector_keys(self.camera.shape, self.options)
+            self._keys["detector"] = keys.detector_keys(self.camera.shape, self.options)
+            self._hv_ready_s = self.clock.now_s() + float(self.options.get("hv_ramp_s", 0.0))
             self._detector["number_of_excluded_pixels"].value = int(np.count_nonzero(self.mask))
             cutoff = keys.cutoff(self._detector, self.camera.cutoff_counts)
             self._detector["countrate_correction_count_cutoff"].value = cutoff
@@ -224,12 +261,14 @@ class DectrisSimulator:
         if self.state != "idle":
             return _no(400, f"arm is not allowed in state {self.state}")
         self.state = "configure"
-        self.series += 1
+        self.series += int(self.options.get("series_step", 1))
         self._images, self._cancelled, self._ended = 0, False, False
         self._armed_s = self.clock.now_s()
-        self._arm_date = self._date(self._armed_s)
-        self._detector["data_collection_date"].value = self._arm_date
-        self._send(self._start_message())
+        date = self._detector["data_collection_date"].value = self._date(self._armed_s)
+        self._outlet.start(
+            self.series, date, {key: item.value for key, item in self._detector.items()},
+            keys.cutoff(self._detector, self.camera.cutoff_counts),
+        )  # fmt: skip
         self.state = "ready"
         return self._sequence()
 
@@ -246,15 +285,19 @@ class DectrisSimulator:
             if mode != "inte":
                 return _no(400, "an exposure time is only taken in trigger_mode inte")
         self.state = "acquire"
-        nimages = self._detector["nimages"].value if mode == "ints" else 1
-        # A task of its own: the acquisition goes on when the client that asked for it goes away.
-        self._acquiring = asyncio.get_running_loop().create_task(self._acquire(nimages, count_time), name="acquire")
+        acquiring = self._acquire_in_a_task(self._detector["nimages"].value if mode == "ints" else 1, count_time)
         if not self.options.get("early_reply", False):
-            acquiring = self._acquiring
             await asyncio.wait([acquiring])
             if not acquiring.cancelled():
                 acquiring.result()  # what went wrong in the twin is not hidden behind an answer
+            await self.clock.sleep(float(self.options.get("late_reply_s", 0.0)))
         return _json([])
+
+    def _acquire_in_a_task(self, nimages: int, count_time: float) -> asyncio.Task[None]:
+        """A task of its own: the acquisition goes on when the client that asked for it goes away."""
+        acquiring = asyncio.get_running_loop().create_task(self._acquire(nimages, count_time), name="acquire")
+        self._acquiring = acquiring
+        return acquiring
 
     async def _acquire(self, nimages: int, count_time: float) -> None:
         start_s = self.clock.now_s() + self._detector["trigger_start_delay"].value
@@ -265,8 +308,11 @@ class DectrisSimulator:
             self._image(begins_s, count_time)
             if self._cancelled:
                 break
+        self._after_a_trigger()
+
+    def _after_a_trigger(self) -> None:
         total = self._detector["ntrigger"].value
-        if self._detector["trigger_mode"].value == "ints":
+        if self._detector["trigger_mode"].value in ("ints", "exts"):
             total *= self._detector["nimages"].value
         if self._images >= total or self._cancelled:
             self._close_series()
@@ -276,13 +322,16 @@ class DectrisSimulator:
     async def _wind_down(self) -> HttpResponse:
         """disarm and cancel: the running image is finished, then the series ends."""
         self._cancelled = True
-        if self.state == "acquire" and self._acquiring is not None:
+        if self._gate_s is not None:
+            self.trigger_in(False)
+        elif self.state == "acquire" and self._acquiring is not None:
             await asyncio.wait([self._acquiring])
         if self.state == "idle" and self._ended and self._end_is("duplicate_end") and self.series:
-            self._send({"type": "end", **self._names()})
+            self._outlet.end()
         return self._close_series()
 
     def _drop_acquisition(self) -> None:
+        self._gate_s = None
         if self._acquiring is not None:
             self._acquiring.cancel()
             self._acquiring = None
@@ -291,7 +340,7 @@ class DectrisSimulator:
         if not self._ended:
             self._ended = True
             if not self._end_is("lost_end"):
-                self._send({"type": "end", **self._names()})
+                self._outlet.end()
         self.state = "idle"
         return self._sequence()
 
@@ -301,27 +350,17 @@ class DectrisSimulator:
     # the stream
 
     def _image(self, begins_s: float, count_time: float) -> None:
-        """Expose, correct, compress, send one image; its exposure is over."""
+        """Expose, correct, send and show one image; its exposure is over."""
         image, self._images = self._images, self._images + 1
         frame, self.frames = self.frames, self.frames + 1
         pixels = self._pixels(begins_s, count_time)
-        algorithm = str(self._detector["compression"].value)
-        chunk = messages.compress(pixels, algorithm)
-        if self._image_is("drop_images", image):
-            return
-        sha256, chunk_sha256 = (hashlib.sha256(data).hexdigest() for data in (pixels.tobytes(), chunk))
-        if self._image_is("corrupt_images", image):
-            chunk = chunk[:12] + bytes(byte ^ 0xFF for byte in chunk[12:])
-        sent = self._send(messages.image_message(
-            self._names(), image, chunk, shape=self.camera.shape, itemsize=pixels.dtype.itemsize, algorithm=algorithm,
-            begins_s=begins_s - self._armed_s, seconds=count_time, date=self._arm_date,
-            appendix=str(self._stream["image_appendix"].value),
-        ))  # fmt: skip
-        if sent:
+        chunk_sha256 = self._outlet.image(
+            image, pixels, str(self._detector["compression"].value), begins_s - self._armed_s, count_time
+        )
+        self._monitor.show(self.series, image, pixels)
+        if chunk_sha256 is not None:
+            sha256 = hashlib.sha256(pixels.tobytes()).hexdigest()
             self.camera.sent(frame, sha256, chunk_sha256, self.series, image)
-
-    def _image_is(self, fault: str, image: int) -> bool:
-        return any(entry in (image, [self.series, image]) for entry in self.options.get(fault, ()))
 
     def _end_is(self, fault: str) -> bool:
         given = self.options.get(fault, False)
@@ -341,26 +380,6 @@ class DectrisSimulator:
         if config["pixel_mask_applied"].value:
             counts = np.where(self.mask != 0, np.uint32(0 if config["mask_to_zero"].value else 2**bits - 1), counts)
         return np.ascontiguousarray(counts, dtype=f"<u{bits // 8}")
-
-    def _start_message(self) -> dict[str, Any]:
-        return messages.start_message(
-            {key: item.value for key, item in self._detector.items()}, self._names(), arm_date=self._arm_date,
-            saturation_value=keys.cutoff(self._detector, self.camera.cutoff_counts),
-            appendix=str(self._stream["header_appendix"].value),
-            mask=self.mask if self._stream["header_detail"].value == "all" else None,
-        )  # fmt: skip
-
-    def _names(self) -> dict[str, Any]:
-        return {"series_id": self.series, "series_unique_id": f"{self._arm_date}-{self.series}"}
-
-    def _send(self, message: Mapping[str, Any]) -> bool:
-        """Whether it was taken. A stream that is disabled sends nothing, silently; one that nobody pulls drops."""
-        if self._stream["mode"].value != "enabled" or self._stream["format"].value != "cbor" or self._push is None:
-            return False
-        if self._push(cbor2.dumps(message)):
-            return True
-        self.dropped += 1
-        return False
 
     def _date(self, at_s: float) -> str:
         now = datetime.fromisoformat(self.clock.wall().replace("Z", "+00:00"))

@@ -14,6 +14,7 @@ VERSION: Final = "1.8.0"
 HC_EV_ANGSTROM: Final = 12398.419843  # CODATA 2018: h c in eV times angstrom
 ELEMENTS_EV: Final = {"Cu": 8047.8, "Mo": 17479.3, "Ag": 22162.9}  # K-alpha1, Bearden 1967
 READOUT_S: Final = 1e-7
+TRIGGER_MODES: Final = ("ints", "inte", "exts", "exte")
 
 
 class Item:
@@ -63,7 +64,7 @@ def detector_keys(shape: tuple[int, int], options: Mapping[str, Any]) -> dict[st
         "nimages": Item(1, "uint", low=1, high=2_000_000_000),
         "ntrigger": Item(1, "uint", low=1, high=2_000_000_000),
         "nexpi": Item(1, "uint", low=1, high=2_000_000_000),
-        "trigger_mode": Item("ints", "string", allowed=("ints", "inte", "exts", "exte")),
+        "trigger_mode": Item("ints", "string", allowed=TRIGGER_MODES),
         "trigger_start_delay": Item(0.0, "float", unit="s", low=0.0, high=3600.0),
         "counting_mode": Item("normal", "string", allowed=("normal", "retrigger")),
         "auto_summation": Item(True, "bool"),
@@ -80,7 +81,7 @@ def detector_keys(shape: tuple[int, int], options: Mapping[str, Any]) -> dict[st
         "beam_center_x": Item(columns / 2, "float", unit="px"),
         "beam_center_y": Item(rows / 2, "float", unit="px"),
         "detector_distance": Item(0.2, "float", unit="m"),
-        "roi_mode": Item("disabled", "string", allowed=("disabled",)),
+        "roi_mode": Item("disabled", "string", allowed=("disabled", "lines")),
         "compression": Item("lz4", "string", allowed=("lz4", "bslz4")),
         "countrate_correction_applied": Item(True, "bool"),
         "flatfield_correction_applied": Item(True, "bool"),
@@ -119,6 +120,20 @@ def stream_keys() -> dict[str, Item]:
     }
 
 
+def filewriter_keys() -> dict[str, Item]:
+    return {
+        "mode": switch(),
+        "compression_enabled": Item(True, "bool"),
+        "image_nr_start": Item(1, "uint"),
+        "name_pattern": Item("series_$id", "string"),
+        "nimages_per_file": Item(1000, "uint"),
+    }
+
+
+def monitor_keys() -> dict[str, Item]:
+    return {"mode": switch(), "buffer_size": Item(100, "uint", low=1), "discard_new": Item(True, "bool")}
+
+
 def switch() -> Item:
     """An interface's `mode`, off until told else."""
     return Item("disabled", "string", allowed=("enabled", "disabled"))
@@ -149,6 +164,9 @@ def couple(detector: Mapping[str, Item], key: str, sensor_cutoff: Callable[[floa
             energy(HC_EV_ANGSTROM / value[key])
         case "element" if value[key]:
             energy(ELEMENTS_EV[value[key]])
+        case "roi_mode":
+            detector["count_time"].value = detector["frame_count_time"].value = 1.0
+            detector["frame_time"].value = 1.0 + READOUT_S
         case "threshold_energy":
             detector["threshold/1/energy"].value = value[key]
         case "threshold/1/energy":

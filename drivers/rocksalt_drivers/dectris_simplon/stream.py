@@ -1,13 +1,12 @@
-"""Decoder of the DECTRIS stream, version 2: one CBOR message a ZeroMQ message. The manual's facts are in README.md.
+"""Decoders of the DECTRIS stream: version 2 here, one CBOR map a message; version 1 in `stream_v1.py`.
 
-Version 1 (multipart JSON and blobs, tcp 9999) has its place in `decoder`. The bytes are taken as hostile: lengths are
-bounded by the station's shape before anything is allocated, and whatever is wrong comes out as BadMessage.
+The bytes are taken as hostile: lengths are bounded by the station's shape before anything is allocated, and whatever is
+wrong comes out as BadMessage.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,8 +15,19 @@ import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
-from rocksalt.devices.stream import BadMessage, Encoding, Image, SeriesEnd, SeriesStart, StreamDecoder, StreamMessage
+from rocksalt.devices.stream import (
+    BadMessage,
+    Encoding,
+    Image,
+    Message,
+    SeriesEnd,
+    SeriesStart,
+    StreamDecoder,
+    StreamMessage,
+)
 from rocksalt.devices.stream import Ignored as IgnoredMessage
+from rocksalt_drivers.dectris_simplon.stream_chunks import check_chunk
+from rocksalt_drivers.dectris_simplon.stream_v1 import StreamV1
 
 # RFC 8746 typed arrays that a detector sends: tag -> element type
 TYPED: Final[Mapping[int, str]] = {
@@ -53,12 +63,15 @@ class _Array:
 
 
 def decoder(stream_version: int, shape: tuple[int, int], channel: str = "threshold_1") -> StreamDecoder:
-    """The decoder of `stream_version` for a detector of (rows, columns); of several channels, `channel` is taken.
+    """The decoder of `stream_version` for a detector of (rows, columns); of version 2's channels, `channel` is taken.
 
     Raises ValueError for a version that is not known here."""
-    if stream_version == 2:
-        return StreamV2(shape, channel)
-    raise ValueError(f"stream_version = {stream_version}: this driver decodes version 2; set it in the station file")
+    match stream_version:
+        case 1:
+            return StreamV1(shape)
+        case 2:
+            return StreamV2(shape, channel)
+    raise ValueError(f"stream_version = {stream_version}: a DECTRIS detector has 1 and 2; set it in the station file")
 
 
 class StreamV2:
@@ -71,8 +84,16 @@ class StreamV2:
         # The longest honest message is a start with mask, flatfield and rate table; at most four channels of each.
         self.max_message_bytes = 4 * 8 * shape[0] * shape[1] + (4 << 20)
 
-    def decode(self, message: bytes) -> StreamMessage:
+    def decode(self, message: Message) -> StreamMessage:
         """One message -> SeriesStart, Image, SeriesEnd or Ignored. Raises BadMessage, and nothing else."""
+        if len(message) != 1:
+            raise BadMessage(
+                f"a stream message of {len(message)} parts: version 2 has one; for version 1 (legacy), set "
+                "stream_version = 1 in the station file"
+            )
+        return self._decode(message[0])
+
+    def _decode(self, message: bytes) -> StreamMessage:
         if len(message) > self.max_message_bytes:
             raise BadMessage(
                 f"a stream message of {len(message)} bytes: one of this {self.shape[0]} x {self.shape[1]} detector has "
@@ -175,21 +196,10 @@ class StreamV2:
         if array.shape != self.shape:
             raise BadMessage(f"{what} is {array.shape[0]} x {array.shape[1]}; {self._expected}")
         content, item = array.typed.content, array.typed.dtype.itemsize
-        size = self.shape[0] * self.shape[1] * item
-        if content.encoding == "raw":
-            if len(content.data) != size:
-                raise BadMessage(f"{what} has {len(content.data)} bytes; its shape and type have {size}")
-            return
         if content.encoding == "bslz4" and content.element != item:
             raise BadMessage(f"{what} was shuffled by {content.element} bytes; its type has {item}")
-        if len(content.data) < 12:
-            raise BadMessage(f"{what} is cut: {len(content.data)} bytes, and the header alone has 12")
-        total, block = struct.unpack_from(">QI", content.data)
-        if total != size:
-            raise BadMessage(f"{what} announces {total} bytes; its shape and type have {size}")
-        shuffled = content.encoding == "bslz4"
-        if block == 0 or block > max(size, 1 << 20) or (shuffled and block % (8 * item)):
-            raise BadMessage(f"{what} has blocks of {block} bytes, which no {content.encoding} chunk of its type has")
+        size = self.shape[0] * self.shape[1] * item
+        check_chunk(what, content.data, content.encoding, size=size, item=item)
 
 
 def _tag(tag: cbor2.CBORTag, immutable: bool) -> object:

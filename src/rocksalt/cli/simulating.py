@@ -16,10 +16,10 @@ from typing import Any
 from rocksalt.cli.faults import Schedule
 from rocksalt.config.errors import ConfigError
 from rocksalt.config.source import Read
-from rocksalt.config.station import Station
+from rocksalt.config.station import SHARING_DRIVERS, Device, Station
 from rocksalt.time import Chance, Clock, Node
 from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
-from rocksalt.twin.wire.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp
+from rocksalt.twin.wire.hosting import InMemory, ServedPty, ServedStream, serve_http, serve_tcp, serve_tcp_in_a_row
 from rocksalt.twin.world import World, world_from_station
 
 
@@ -63,7 +63,7 @@ def make_simulators(
     only: Iterable[str] = (),
     extra_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """A simulator for each device, by the device's name. Raises NoSimulator."""
+    """A simulator for each device, by the device's name; parts of one instrument share one. Raises NoSimulator."""
     players = {point.name: point for point in entry_points(group="rocksalt.simulators")}
     wanted = set(only) or set(station.devices)
     if unknown := wanted - set(station.devices):
@@ -72,16 +72,57 @@ def make_simulators(
             f"it has {', '.join(station.devices)}"
         )
     made: dict[str, Any] = {}
+    shared: dict[tuple[str, str], Any] = {}
     for name, device in station.devices.items():
         if name not in wanted:
             continue
         if device.driver not in players:
             raise NoSimulator(f"{name}: there is no simulator for the driver {device.driver}")
-        options = {**device.options, **(extra_options or {}).get(name, {})}
         player = players[device.driver].load()
-        # A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours.
-        made[name] = player(getattr(world, player.stands_at), clock, options=options)
+        if device.driver not in SHARING_DRIVERS:
+            made[name] = player(_doors(world, player), clock, options=_options(name, device, extra_options))
+            continue
+        instrument = (device.driver, str(device.link))
+        if instrument not in shared:
+            parts = [part for part, other in station.devices.items() if (other.driver, str(other.link)) == instrument]
+            options = {
+                key: value
+                for part in parts
+                for key, value in _options(part, station.devices[part], extra_options).items()
+            }
+            shared[instrument] = player(_doors(world, player), clock, options=options)
+        made[name] = shared[instrument]
     return made
+
+
+def _options(name: str, device: Device, extra: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Any]:
+    return {**device.options, **(extra or {}).get(name, {})}
+
+
+def _doors(world: World, player: Any) -> Any:
+    """A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours."""
+    if isinstance(player.stands_at, str):
+        return getattr(world, player.stands_at)
+    return {name: getattr(world, name) for name in player.stands_at}
+
+
+def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, Any]:
+    """The simulators, as peers of memory links; one with several sockets is as many peers."""
+    doors: dict[int, Any] = {}  # parts of one instrument go through the same doors
+    for simulator in simulators.values():
+        if id(simulator) not in doors:
+            sockets = getattr(simulator, "sockets", None)
+            doors[id(simulator)] = (
+                InMemory(simulator, node) if sockets is None else tuple(InMemory(socket, node) for socket in sockets)
+            )
+    return {name: doors[id(simulator)] for name, simulator in simulators.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """An instrument with several sockets."""
+
+    sockets: tuple[Any, ...]
 
 
 def with_faults(
@@ -102,26 +143,27 @@ def with_faults(
     chance = Chance(seed if schedule.seed is None else schedule.seed)
     faulty = dict(simulators)
     for name, simulator in simulators.items():
+        parts = [part for part, other in simulators.items() if other is simulator]
         mine = [
             (number, Fault(**entry.model_dump()))
             for number, entry in enumerate(schedule.entries)
-            if entry.device == name
+            if entry.device in parts
         ]
-        if not mine:
+        if not mine or name != parts[0]:  # what happens to one part happens to the instrument
             continue
-        faults = Faults(mine, clock, chance, world.truth_line)
         serial = station.devices[name].link.scheme == "serial" and not virtual
-        faulty[name] = (
-            FaultyRequests(simulator, faults)
-            if hasattr(simulator, "handle")
-            else FaultyLine(simulator, faults, serial=serial)
-        )
+        behind: Any
+        if hasattr(simulator, "sockets"):  # each has the same faults, and the first tells of them
+            first, *others = simulator.sockets
+            lines = [FaultyLine(first, Faults(mine, clock, chance, world.truth_line))]
+            lines += [FaultyLine(socket, Faults(mine, clock, chance)) for socket in others]
+            behind = Sockets(tuple(lines))
+        elif hasattr(simulator, "handle"):
+            behind = FaultyRequests(simulator, Faults(mine, clock, chance, world.truth_line))
+        else:
+            behind = FaultyLine(simulator, Faults(mine, clock, chance, world.truth_line), serial=serial)
+        faulty |= dict.fromkeys(parts, behind)
     return faulty
-
-
-def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, InMemory]:
-    """The simulators, as peers of memory links."""
-    return {name: InMemory(simulator, node) for name, simulator in simulators.items()}
 
 
 @dataclass(slots=True)
@@ -154,9 +196,14 @@ async def host(station: Station, simulators: Mapping[str, Any], *, any_port: boo
     Raises PortTaken.
     """
     hosted = Hosted()
+    served: dict[int, str] = {}
     try:
         for name, simulator in simulators.items():
             device = station.devices[name]
+            if id(simulator) in served:
+                hosted.addresses[name] = hosted.addresses[served[id(simulator)]]
+                continue
+            served[id(simulator)] = name
             port = 0 if any_port or not _is_local(device.link.host) else device.link.port or 0
             places = hosted.addresses.setdefault(name, {})
             match device.link.scheme:
@@ -172,6 +219,9 @@ async def host(station: Station, simulators: Mapping[str, Any], *, any_port: boo
                     pty = ServedPty(simulator)
                     hosted._closers.append(pty.close)
                     places["pty"] = pty.path
+                case _ if hasattr(simulator, "sockets"):
+                    servers, places["tcp"] = await serve_tcp_in_a_row(simulator.sockets, port)
+                    hosted._closers += [server.close for server in servers]
                 case _:
                     server, places["tcp"] = await serve_tcp(simulator, port)
                     hosted._closers.append(server.close)

@@ -34,6 +34,8 @@ SHORTEST_WAVELENGTH: Final = 0.08
 LONGEST_WAVELENGTH: Final = 3.0
 # Drivers whose frames come over a stream; its sizes are bounded by the shape before memory is taken.
 STREAMING_DRIVERS: Final = frozenset({"dectris_simplon"})
+# Drivers of instruments with several parts behind one address, and the option that tells the parts apart.
+SHARING_DRIVERS: Final[Mapping[str, str]] = {"bruker_bis": "part"}
 
 
 def _plausible(wavelength: float) -> float:
@@ -203,7 +205,7 @@ def _device_faults(data: Mapping[str, Any]) -> list[Fault]:
     devices = data.get("devices")
     if not isinstance(devices, Mapping):
         return []
-    faults: list[Fault] = []
+    faults = _same_parts(devices)
     if not devices:
         faults.append(Fault(("devices",), "a station has at least one device", "add a table [devices.detector]"))
     simulated = isinstance(data.get("twin"), Mapping)
@@ -224,9 +226,36 @@ def _device_faults(data: Mapping[str, Any]) -> list[Fault]:
                 continue
             if line in taken:
                 other = ".".join(taken[line])
+                if key == "link" and _two_parts(device, devices[taken[line][0]]) and taken[line][1] == "link":
+                    continue
                 faults.append(Fault(("devices", name, key), f"{other} is on {_line_words(line)} already"))
             else:
                 taken[line] = (name, key)
+    return faults
+
+
+def _two_parts(one: object, other: object) -> bool:
+    """Whether both are parts of one instrument, as far as their driver goes."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return False
+    driver = one.get("driver")
+    return isinstance(driver, str) and driver in SHARING_DRIVERS and driver == other.get("driver")
+
+
+def _same_parts(devices: Mapping[str, object]) -> list[Fault]:
+    """A fault for each device that is the same part of the same instrument as one before it."""
+    faults: list[Fault] = []
+    taken: dict[tuple[str, str, str], str] = {}
+    for name, device in devices.items():
+        if not isinstance(device, Mapping) or not _two_parts(device, device):
+            continue
+        driver, options, link = str(device["driver"]), device.get("options"), str(device.get("link"))
+        key = SHARING_DRIVERS[driver]
+        part = str(options.get(key, "") if isinstance(options, Mapping) else "").lower()
+        if (other := taken.setdefault((driver, link, part), name)) != name:
+            what = f'{key} = "{part}"' if part else f"no {key}"
+            rule = f"{other} is this part of {link} already ({what})"
+            faults.append(Fault(("devices", name, "options"), rule, f"each device of one {driver} has its own {key}"))
     return faults
 
 

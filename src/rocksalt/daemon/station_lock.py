@@ -37,16 +37,22 @@ def station_lock(station: Read[Station], who: str, only: Collection[str] | None 
     Raises StationBusy, LockFolderRefused.
     """
     folder = lock_folder()
+    lines: set[tuple[str, ...]] = set()  # parts of one instrument share its address
     with ExitStack() as held:
         for name, device in station.value.devices.items():
-            if only is None or name in only:
+            if (only is None or name in only) and _line(device) not in lines:
+                lines.add(_line(device))
                 held.enter_context(_locked(folder, name, device, f"{who} (pid {os.getpid()})", station))
         yield
 
 
+def _line(device: Device) -> tuple[str, ...]:
+    return device.link.line or (str(device.link),)
+
+
 @contextmanager
 def _locked(folder: Path, name: str, device: Device, who: str, station: Read[Station]) -> Iterator[None]:
-    digest = hashlib.sha256("/".join(device.link.line or (str(device.link),)).encode()).hexdigest()[:24]
+    digest = hashlib.sha256("/".join(_line(device)).encode()).hexdigest()[:24]
     path = folder / f"{digest}.lock"
     fd = _open_locked(path)
     if fd is None:

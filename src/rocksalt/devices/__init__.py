@@ -1,5 +1,6 @@
 """Devices: what an instrument is to the rest of the program, and all that a driver needs to be one."""
 
+from rocksalt.config.links import Link
 from rocksalt.devices.detector import Armed, Detector
 from rocksalt.devices.device import ByteDevice, Device, HttpDevice, Readable
 from rocksalt.devices.enclosure import Enclosure, EnclosureStatus
@@ -15,7 +16,7 @@ from rocksalt.devices.errors import (
     Stopped,
     WrongInstrument,
 )
-from rocksalt.devices.links import Beat, ByteLink, HttpLink, Line
+from rocksalt.devices.links import Beat, ByteLink, FileFound, Folder, HttpLink, Line, Wires
 from rocksalt.devices.settable import Settable
 from rocksalt.devices.settings import ANYWHERE, Limits, Settings
 
@@ -30,11 +31,14 @@ __all__ = [
     "DeviceError",
     "Enclosure",
     "EnclosureStatus",
+    "FileFound",
+    "Folder",
     "GarbledReply",
     "HttpDevice",
     "HttpLink",
     "Limits",
     "Line",
+    "Link",
     "LinkLost",
     "NotReached",
     "OutOfLimits",
@@ -45,5 +49,6 @@ __all__ = [
     "Settable",
     "Settings",
     "Stopped",
+    "Wires",
     "WrongInstrument",
 ]

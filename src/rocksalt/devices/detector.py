@@ -33,17 +33,22 @@ class Detector(Device):
         raise NotImplementedError
 
     async def arm(self, exposure_s: float, count: int) -> Armed:
-        """Make ready for `count` frames of `exposure_s`. Raises Refused, LinkLost."""
+        """Make ready for `count` frames of `exposure_s`. Raises Refused, LinkLost, Stopped."""
         if not (exposure_s > 0 and count >= 1):
             raise Refused(self.name, f"{count} frames of {exposure_s:g} s is no exposure")
-        armed: Armed = await self._noticing(self._arm, exposure_s, count)
-        return armed
+        armed: list[Armed] = []
+
+        async def arming() -> None:
+            armed.append(await self._noticing(self._arm, exposure_s, count))
+
+        await self._moving(arming(), "arming")
+        return armed[0]
 
     async def trigger(self, exposure_s: float, count: int) -> None:
-        """Expose; returns when the detector has taken the series."""
+        """Expose; returns when the detector has taken the series. Raises Refused, LinkLost, Stopped."""
         # A detector may be slower than its frames (simulated ones are, at high rates): late is not lost.
         wire_s = 3.0 * exposure_s * count / self.clock.speed + 15.0
-        await self._noticing(self._trigger, wire_s)
+        await self._moving(self._noticing(self._trigger, wire_s), "the series")
 
     async def disarm(self) -> None:
         """End the series, if it has not ended by itself."""

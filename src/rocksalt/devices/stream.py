@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 Encoding = Literal["bslz4", "lz4", "raw"]
 
+Message = tuple[bytes, ...]
+"""One message as it crosses the wire: its parts, in order. A wire without parts sends messages of one."""
+
 
 class BadMessage(ValueError):
     """A message that its protocol does not allow; the text is a sentence that says where and why."""
@@ -23,8 +26,9 @@ class BadMessage(ValueError):
 class SeriesStart:
     """The detector was armed: what the images of `series` will be.
 
-    images            how many the detector means to send
-    shape             (rows, columns)
+    images            how many the detector means to send; None where the message does not say
+    shape             (rows, columns), of the station where the message does not say
+    dtype             of the pixels; None where the message does not say
     count_time_s      exposure of one image; None where the message does not say
     saturation_value  counts from which a pixel is saturated; None where the message does not say
     pixel_mask        (rows, columns) uint32, 0 is a good pixel; None unless the header carried it
@@ -33,9 +37,9 @@ class SeriesStart:
 
     series: int
     unique_id: str
-    images: int
+    images: int | None
     shape: tuple[int, int]
-    dtype: np.dtype[Any]
+    dtype: np.dtype[Any] | None
     count_time_s: float | None
     saturation_value: int | None = None
     pixel_mask: NDArray[np.uint32] | None = None
@@ -84,9 +88,9 @@ class StreamDecoder(Protocol):
 
     @property
     def max_message_bytes(self) -> int:
-        """No honest message is longer; the socket refuses longer ones before they are read."""
+        """No honest part of a message is longer; the socket refuses longer ones before they are read."""
         ...
 
-    def decode(self, message: bytes) -> StreamMessage:
-        """One message. Raises BadMessage, and nothing else, for whatever bytes."""
+    def decode(self, message: Message) -> StreamMessage:
+        """One message. Raises BadMessage, and nothing else, for whatever bytes in however many parts."""
         ...

@@ -13,6 +13,7 @@ from typing import Any, Final
 import h5py
 import hdf5plugin
 import numpy as np
+from numpy.typing import NDArray
 
 from rocksalt.devices.stream import Encoding
 from rocksalt.time import Crashed, current_node, door
@@ -30,7 +31,9 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("exposure_s", "<f8", "s"),
     ("ended_s", "<f8", "s"),
     ("sha256", "S64", ""),
+    ("saturation_value", "<i8", "counts"),
 )
+MASK: Final = "/entry/instrument/detector/pixel_mask"
 
 
 _broken: list[FrameFile] = []
@@ -65,10 +68,15 @@ class FrameFile:
     opens it. A file takes frames of many series, up to FRAMES_PER_FILE: a night of short ones isn't a thousand files.
     """
 
-    def __init__(self, run_folder: Path, shape: tuple[int, int], dtype: np.dtype[Any], encoding: Encoding) -> None:
-        """Raises OSError when the file cannot be made; an existing one is never opened: the next number is taken."""
+    def __init__(
+        self, run_folder: Path, shape: tuple[int, int], dtype: np.dtype[Any], encoding: Encoding,
+        mask: NDArray[np.uint32] | None = None,
+    ) -> None:  # fmt: skip
+        """`mask` is the detector's own for these frames, (rows, columns), where it told one.
+
+        Raises OSError when the file cannot be made; an existing one is never opened: the next number is taken."""
         door()
-        self.shape, self.dtype, self.encoding = shape, dtype, encoding
+        self.shape, self.dtype, self.encoding, self.mask = shape, dtype, encoding, mask
         folder = run_folder / "frames"
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"frames_{_next_number(folder):06d}.h5"
@@ -110,24 +118,37 @@ class FrameFile:
             if unit:
                 column.attrs["units"] = unit
             columns.append(column)
+        if self.mask is not None:  # where NXdetector has it, and any program looks for it
+            instrument = entry.create_group("instrument")
+            instrument.attrs["NX_class"] = "NXinstrument"
+            detector = instrument.create_group("detector")
+            detector.attrs["NX_class"] = "NXdetector"
+            detector.create_dataset(
+                "pixel_mask", data=self.mask, chunks=self.mask.shape, compression="gzip", compression_opts=1
+            )
         return data, tuple(columns)
 
-    def takes(self, shape: tuple[int, int], dtype: np.dtype[Any], encoding: Encoding) -> bool:
-        """Whether another frame of this kind belongs in this file."""
-        return self.frames < FRAMES_PER_FILE and (shape, dtype, encoding) == (self.shape, self.dtype, self.encoding)
+    def takes(
+        self, shape: tuple[int, int], dtype: np.dtype[Any], encoding: Encoding, mask: NDArray[np.uint32] | None = None
+    ) -> bool:
+        """Whether another frame of this kind belongs in this file. A mask is known by its identity; None fits any."""
+        alike = (shape, dtype, encoding) == (self.shape, self.dtype, self.encoding)
+        return self.frames < FRAMES_PER_FILE and alike and (mask is None or mask is self.mask)
 
     def append(
         self, chunk: memoryview, *, number: int, measurement: int, series: int, image: int, exposure_s: float,
-        ended_s: float, sha256: str,
+        ended_s: float, sha256: str, saturation_value: int = 0,
     ) -> int:  # fmt: skip
         """Write one frame and flush it to the operating system; returns its index in the file.
+
+        A pixel is saturated from saturation_value counts on; 0 where that was not told.
 
         Raises OSError (or RuntimeError, as h5py has it) when the disk refuses. The frame is then not in the file, and
         the file is never touched again: what it holds stays readable, as after a death of the process.
         """
         door()
         index = self.frames
-        values = (number, measurement, series, image, exposure_s, ended_s, sha256.encode("ascii"))
+        values = (number, measurement, series, image, exposure_s, ended_s, sha256.encode("ascii"), saturation_value)
         try:
             self._data.resize(index + 1, axis=0)
             self._data.id.write_direct_chunk((index, 0, 0), chunk)

@@ -15,12 +15,15 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rocksalt.devices.links.stream import StreamLink, ZmqStream
-from rocksalt.devices.stream import BadMessage, Ignored, Image, SeriesEnd, SeriesStart, StreamDecoder
+from rocksalt.devices.stream import BadMessage, Ignored, Image, Message, SeriesEnd, SeriesStart, StreamDecoder
 from rocksalt.messages import Channel, ChannelClosed, connect, each
 from rocksalt.storage.frames import FrameFile, broken_files, disk_takes
 from rocksalt.time import Crashed, ExperimentClock
@@ -28,6 +31,7 @@ from rocksalt.time import Crashed, ExperimentClock
 Send = Callable[[dict[str, Any]], "Awaitable[None] | None"]
 WAITING_BYTES: Final = 256 << 20  # frames of series that nobody has announced yet
 RESERVE_BYTES: Final = 256 << 20  # below this much free disk, the daemon is told to stop exposing
+STARTS_KEPT: Final = 16  # series whose start is remembered; one comes after the other
 FULL_LIST: Final = 1000  # missing images named one by one up to here
 
 
@@ -63,7 +67,8 @@ class Writer:
       finish          no more commands: open counts and files are closed
     Out, by `send`:
       frame           the fields of FrameRef: on disk, flushed. image i of a series is frame first_number + i
-      series_start    series, saturation_value, count_time_s, images: what the detector said when it was armed
+      series_start    series, saturation_value, count_time_s, images: what the detector said when it was armed; None
+                      where it did not say
       series_end      series, measurement, taken, written, missing (image numbers), reason (end, timeout, finish)
       trouble         what: a sentence; cause: disk_low, disk, stream, stray, duplicate
       finished        frames: how many were written in all
@@ -86,6 +91,8 @@ class Writer:
         self._waiting: deque[Image | SeriesEnd] = deque()
         self._held_bytes = 0
         self._file: FrameFile | None = None
+        self._starts: dict[int, SeriesStart] = {}
+        self._mask: NDArray[np.uint32] | None = None  # the last that a start brought
         self._refused = False  # the disk refused the last frame that it was given
         self._told: set[str] = set()
         self._one_at_a_time = asyncio.Lock()  # a command's work is never cut in two by a message
@@ -107,10 +114,10 @@ class Writer:
                 case kind:
                     raise ValueError(f"the writer knows series, series_timeout and finish; not {kind!r}")
 
-    async def message(self, data: bytes) -> None:
+    async def message(self, parts: Message) -> None:
         """One message of the detector's stream. Whatever is wrong with it becomes `trouble`; nothing is raised."""
         try:
-            message = self._decoder.decode(data)
+            message = self._decoder.decode(parts)
         except BadMessage as error:
             await self._trouble("stream", str(error))
             return
@@ -121,6 +128,7 @@ class Writer:
                 case SeriesEnd():
                     await self._end(message)
                 case SeriesStart():
+                    self._remember(message)
                     await self._say(
                         kind="series_start", series=message.series, images=message.images,
                         count_time_s=message.count_time_s, saturation_value=message.saturation_value,
@@ -159,6 +167,16 @@ class Writer:
         self._held_bytes = 0
         for message in kept:
             await (self._image(message) if isinstance(message, Image) else self._end(message))
+
+    def _remember(self, start: SeriesStart) -> None:
+        """A detector sends its mask with every series: the same one is kept as one."""
+        if start.pixel_mask is not None:
+            if self._mask is not None and np.array_equal(self._mask, start.pixel_mask):
+                start = replace(start, pixel_mask=self._mask)
+            self._mask = start.pixel_mask
+        self._starts[start.series] = start
+        while len(self._starts) > STARTS_KEPT:
+            del self._starts[next(iter(self._starts))]
 
     async def _image(self, image: Image) -> None:
         series = self._series.get(image.series)
@@ -206,16 +224,19 @@ class Writer:
             "exposure_s": image.real_s,
             "ended_s": series.zero_s + image.stop_s,
         }
+        start = self._starts.get(image.series)
+        mask = None if start is None else start.pixel_mask
+        saturation = (start.saturation_value or 0) if start is not None else 0
         try:
             if self._refused:
                 disk_takes(self.folder)  # no HDF5 file is risked on a disk that takes nothing
                 self._refused = False
                 self._told.discard("disk")
-            if self._file is not None and not self._file.takes(image.shape, image.dtype, image.encoding):
+            if self._file is not None and not self._file.takes(image.shape, image.dtype, image.encoding, mask):
                 await self._close_file()
             if self._file is None:
-                self._file = FrameFile(self.folder, image.shape, image.dtype, image.encoding)
-            index = self._file.append(image.chunk, **frame)
+                self._file = FrameFile(self.folder, image.shape, image.dtype, image.encoding, mask)
+            index = self._file.append(image.chunk, **frame, saturation_value=saturation)
         except Crashed:
             raise
         except (OSError, RuntimeError, ValueError) as error:  # h5py has no one class for what a disk says

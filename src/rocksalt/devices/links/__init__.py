@@ -5,16 +5,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from rocksalt.config.links import Link
 from rocksalt.devices.links.beat import Beat
 from rocksalt.devices.links.byte import ByteLink, Line
+from rocksalt.devices.links.folder import FileFound, Folder, aside, at_once
 from rocksalt.devices.links.http import HttpLink, HttpxRequests, MemoryRequests
+from rocksalt.devices.links.joined import Cut, JoinedTransport, Listener
 from rocksalt.devices.links.memory import MemoryTransport
 
-__all__ = ["Beat", "ByteLink", "HttpLink", "Line", "MemoryWires", "RealWires", "Wires"]
+__all__ = [
+    "Beat", "ByteLink", "FileFound", "Folder", "HttpLink", "Line", "MemoryWires", "RealWires", "SharedThings", "Wires",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+
+class SharedThings:
+    """What several devices of one set of wires have in common: one instrument's connection and its state."""
+
+    def __init__(self) -> None:
+        self._shared: dict[Hashable, Any] = {}
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The one thing of this key; made by whoever asks first."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        thing: T = self._shared[key]
+        return thing
 
 
 class Wires(Protocol):
@@ -28,8 +49,28 @@ class Wires(Protocol):
 
     def http(self, device: str, link: Link, *, deadline_s: float = 5.0) -> HttpLink: ...
 
+    def joined(
+        self,
+        device: str,
+        links: Sequence[Link],
+        *,
+        cut: Cut,
+        listener: Listener,
+        deadline_s: float = 2.0,
+    ) -> ByteLink:
+        """Several tcp connections to one instrument that are one conversation: see JoinedTransport."""
+        ...
 
-class RealWires:
+    def folder(self, device: str, path: Path) -> Folder:
+        """A folder that the instrument writes files into."""
+        ...
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What the devices of these wires share under a key; made by whoever asks first."""
+        ...
+
+
+class RealWires(SharedThings):
     """Sockets and serial ports."""
 
     def byte(
@@ -58,11 +99,33 @@ class RealWires:
             raise ValueError(f"{device}: {link} is not an http:// address")
         return HttpLink(HttpxRequests(str(link)), device=device, address=str(link), deadline_s=deadline_s)
 
+    def joined(
+        self,
+        device: str,
+        links: Sequence[Link],
+        *,
+        cut: Cut,
+        listener: Listener,
+        deadline_s: float = 2.0,
+    ) -> ByteLink:
+        from rocksalt.devices.links.tcp import TcpTransport
 
-class MemoryWires:
-    """Links to simulators in this process, found by the device's name."""
+        if wrong := [link for link in links if link.scheme != "tcp"]:
+            raise ValueError(f"{device}: {wrong[0]} is not a tcp:// address")
+        transport = JoinedTransport(
+            [TcpTransport(link.host, link.port or 0) for link in links], cut=cut, listener=listener
+        )
+        return ByteLink(transport, device=device, address=str(links[0]), deadline_s=deadline_s)
+
+    def folder(self, device: str, path: Path) -> Folder:
+        return Folder(path, device=device, look=aside)
+
+
+class MemoryWires(SharedThings):
+    """Links to simulators in this process, found by the device's name; one with several sockets is a sequence."""
 
     def __init__(self, peers: Mapping[str, Any]) -> None:
+        super().__init__()
         self._peers = peers
 
     def byte(
@@ -76,3 +139,18 @@ class MemoryWires:
         return HttpLink(
             MemoryRequests(self._peers[device]), device=device, address=f"memory:{device}", deadline_s=deadline_s
         )
+
+    def joined(
+        self,
+        device: str,
+        links: Sequence[Link],
+        *,
+        cut: Cut,
+        listener: Listener,
+        deadline_s: float = 2.0,
+    ) -> ByteLink:
+        transport = JoinedTransport([MemoryTransport(peer) for peer in self._peers[device]], cut=cut, listener=listener)
+        return ByteLink(transport, device=device, address=f"memory:{device}", deadline_s=deadline_s)
+
+    def folder(self, device: str, path: Path) -> Folder:
+        return Folder(path, device=device, look=at_once)

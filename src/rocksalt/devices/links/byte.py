@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, NoReturn, Protocol, TypeVar
 
 from rocksalt.devices.errors import GarbledReply, LinkLost, Preempted
@@ -47,6 +47,8 @@ class ByteLink:
     deadline_s   wire seconds for one answer; never scaled with experiment time
     quiet_s      how long the line must be silent, while it is drained, to count as quiet
     spacing_s    wire seconds that the instrument wants between one message and the next
+    stops_twice  a stop is said on a dirty line as well, and again once that was reopened: for instruments that may not
+                 let a client in again, where a stop must not hang on it
     unasked      what bytes that nobody asked for are: "dirt" (a second copy of a reply, which the next question would
                  be answered with), or "news" from an instrument that speaks by itself
     """
@@ -59,6 +61,7 @@ class ByteLink:
         self.resync: Callable[[Line], Awaitable[None]] | None = None
         self.terminator = b"\n"
         self.spacing_s = 0.0
+        self.stops_twice = False
         self.unasked: Literal["dirt", "news"] = "dirt"
         self.connected = False
         self._transport = transport
@@ -84,6 +87,15 @@ class ByteLink:
             self._transport.close()
             raise LinkLost(self.device, f"no connection to {self.address} ({_why(error)})") from error
         self.connected = True
+
+    async def connect(self, stale: Callable[[], bool] = lambda: False) -> None:
+        """Open, unless it is open, clean and not stale; in turn with those who speak: for a line that devices share.
+
+        stale: asked once it is our turn; whether the connection is none any more, though it looks like one.
+        """
+        async with self._turn.mine(urgent=False):
+            if not self.connected or self._dirty or stale():
+                await self.open()
 
     def close(self) -> None:
         self.connected = False
@@ -112,6 +124,9 @@ class ByteLink:
             self._dirty = self._dirty or self._has_dirt()
             line = self._current = Line(self, urgent=urgent)
             try:
+                if first is not None and self._dirty and self.stops_twice:
+                    with suppress(LinkLost):  # the line is made anew in any case, and it is said again there
+                        await line.send(first)
                 if first is not None and not (self._dirty and self._transport.reopening_cleans):
                     if self._dirty:
                         await line.send("")  # ends whatever was half said
@@ -211,6 +226,16 @@ class Line:
         except UnicodeDecodeError:
             raise GarbledReply(self._link.device, f"{what} was answered with bytes, not text: {raw[:40]!r}") from None
 
+    async def read_by(
+        self, cut: Callable[[bytearray], bytes | None], *, what: str = "what was asked", deadline_s: float | None = None
+    ) -> bytes:
+        """The next message where lines don't end messages: cut(buffer) takes one whole message off the buffer's front,
+        or returns None while there is none."""
+        self._link._outstanding = True
+        message = await self._within(self._cut(cut), f"no answer to {what}", deadline_s)
+        self._link._outstanding = False
+        return message
+
     async def read_exactly(self, count: int, *, what: str = "what was asked") -> bytes:
         """The next `count` bytes."""
         self._link._outstanding = True
@@ -239,6 +264,11 @@ class Line:
                 del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]
                 return line
             await self._more()
+
+    async def _cut(self, cut: Callable[[bytearray], bytes | None]) -> bytes:
+        while (message := cut(self._link._buffer)) is None:
+            await self._more()
+        return message
 
     async def _bytes(self, count: int) -> bytes:
         buffer = self._link._buffer

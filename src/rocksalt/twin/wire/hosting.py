@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import os
 import tty
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +18,8 @@ from rocksalt.time import Node
 
 HOST = "127.0.0.1"
 LONGEST_BODY = 16 << 20
+LARGEST_PORT = 65535
+TRIES = 20
 
 
 class Session(Protocol):
@@ -57,8 +59,16 @@ class HttpResponse:
     content_type: str = "application/json"
 
 
+class SocketsSimulator(Protocol):
+    """An instrument with several sockets, on ports that follow each other."""
+
+    @property
+    def sockets(self) -> Sequence[ByteSimulator]: ...
+
+
 class HttpSimulator(Protocol):
-    """An instrument with a web interface. One that streams has `stream_to` too: its push says False when full."""
+    """An instrument with a web interface. One that streams has `stream_to` too, whose argument takes a message (its
+    parts, in order) and says False when full."""
 
     def handle(self, request: HttpRequest) -> Awaitable[HttpResponse]: ...
 
@@ -96,6 +106,27 @@ async def serve_tcp(simulator: ByteSimulator, port: int = 0) -> tuple[asyncio.Se
 
     server = await _listen(talk, port)
     return server, "{}:{}".format(*server.sockets[0].getsockname()[:2])
+
+
+async def serve_tcp_in_a_row(simulators: Sequence[ByteSimulator], port: int = 0) -> tuple[list[asyncio.Server], str]:
+    """Serve the sockets of one instrument on ports that follow each other; port 0 means any such row.
+
+    Returns the servers and the address of the first. Raises PortTaken.
+    """
+    for _ in range(TRIES if port == 0 else 1):
+        servers: list[asyncio.Server] = []
+        try:
+            for number, simulator in enumerate(simulators):
+                after = servers[0].sockets[0].getsockname()[1] + number if servers else port
+                if after > LARGEST_PORT:
+                    raise PortTaken(f"there is no port {after} on {HOST}")
+                servers.append((await serve_tcp(simulator, after))[0])
+            return servers, "{}:{}".format(*servers[0].sockets[0].getsockname()[:2])
+        except PortTaken as error:
+            taken = error
+            for server in servers:
+                server.close()
+    raise taken
 
 
 async def _listen(
@@ -219,9 +250,10 @@ class ServedStream:
             raise PortTaken(f"{HOST}:{port} is taken by another program: choose another port, or 0 for any") from error
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).removeprefix("tcp://")
 
-    def push(self, message: bytes) -> bool:
+    def push(self, message: Sequence[bytes]) -> bool:
+        """One message, all its parts or none."""
         try:
-            self._socket.send(message, self._no_block)
+            self._socket.send_multipart(message, self._no_block)
         except self._again:
             return False
         return True

@@ -73,12 +73,12 @@ class _Wire:
 
     def __init__(self, line: FaultyLine, send: Callable[[bytes], None]) -> None:
         self._line, self._send = line, send
-        self._session = line.simulator.accept(self._answer)
         self._request = b""
         self._question = ""
         self._free_s = float("-inf")
         self._held: list[asyncio.TimerHandle] = []
         self.deaf = False
+        self._session = line.simulator.accept(self._answer)  # last: an instrument may greet
 
     def receive(self, data: bytes) -> None:
         messages = [data] if self._line.knows else _MESSAGE.findall(data)  # several commands may come in one chunk

@@ -10,6 +10,8 @@ import numpy as np
 
 from rocksalt.twin.wire.faults.plan import END, Faults
 
+Message = tuple[bytes, ...]  # the parts of one
+
 _LATER_S: Final = 1e-6  # timers of one time have no order
 _SPOILT: Final = 16  # bytes
 
@@ -18,18 +20,18 @@ _SPOILT: Final = 16  # bytes
 class KnowsItsStream(Protocol):
     """What a simulator that streams may offer: which of its messages ends a series."""
 
-    def ends_series(self, message: bytes) -> bool: ...
+    def ends_series(self, message: Message) -> bool: ...
 
 
 class FaultyStream:
     """A `push` in front of another one. What is lost on the way was sent for all that the detector knows."""
 
-    def __init__(self, simulator: object, faults: Faults, push: Callable[[bytes], bool]) -> None:
+    def __init__(self, simulator: object, faults: Faults, push: Callable[[Message], bool]) -> None:
         self._knows = simulator if isinstance(simulator, KnowsItsStream) else None
         self._faults, self._push = faults, push
         self._free_s = float("-inf")
 
-    def push(self, message: bytes) -> bool:
+    def push(self, message: Message) -> bool:
         """Whether it was taken; a message that is held up or lost counts as taken."""
         ends = self._knows is not None and self._knows.ends_series(message)
         delay_s, times = 0.0, 1
@@ -50,7 +52,7 @@ class FaultyStream:
             taken = self._after(delay_s, message) and taken
         return taken
 
-    def _after(self, delay_s: float, message: bytes) -> bool:
+    def _after(self, delay_s: float, message: Message) -> bool:
         """In order: a message that is held up holds up those behind it."""
         loop = asyncio.get_running_loop()
         now_s = loop.time()
@@ -61,8 +63,10 @@ class FaultyStream:
         return True
 
 
-def spoilt(chance: np.random.Generator, message: bytes) -> bytes:
-    """A run of bytes in the message's second half, turned over: in an image, that is its pixels."""
-    first = int(chance.integers(len(message) // 2, max(len(message) - _SPOILT, len(message) // 2) + 1))
-    turned = bytes(byte ^ 0xFF for byte in message[first : first + _SPOILT])
-    return message[:first] + turned + message[first + _SPOILT :]
+def spoilt(chance: np.random.Generator, message: Message) -> Message:
+    """A run of bytes in the second half of the longest part, turned over: in an image, that is its pixels."""
+    longest = max(range(len(message)), key=lambda number: len(message[number]))
+    part = message[longest]
+    first = int(chance.integers(len(part) // 2, max(len(part) - _SPOILT, len(part) // 2) + 1))
+    turned = bytes(byte ^ 0xFF for byte in part[first : first + _SPOILT])
+    return (*message[:longest], part[:first] + turned + part[first + _SPOILT :], *message[longest + 1 :])

@@ -34,7 +34,7 @@ class FaultyRequests:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.simulator, name)
 
-    def stream_to(self, push: Callable[[bytes], bool]) -> None:
+    def stream_to(self, push: Callable[[tuple[bytes, ...]], bool]) -> None:
         """See HttpSimulator. Raises AttributeError where the simulator has no stream."""
         inner: Any = self.simulator
         inner.stream_to(FaultyStream(inner, self.faults, push).push)
