@@ -144,7 +144,11 @@ async def test_a_whole_conversation_byte_for_byte_on_tcp() -> None:
         (plain("19,"), plain("19,426,1138,2000,0,0,0,0,1138,")),
         # 426 counts are 19.97 kV; half a second at 2 kV/s further 20.97 kV, which is 536.8 counts: rounded down
         (plain("10,536,"), plain("10,$,")),
+        (plain("22,"), plain(f"22,{LIVE}")),
+        (plain("19,"), plain("19,426,1138,2000,0,0,0,0,1138,")),
         (plain("10,562,"), plain("10,$,")),
+        (plain("22,"), plain(f"22,{LIVE}")),
+        (plain("19,"), plain("19,426,1138,2000,0,0,0,0,1138,")),
         (plain("10,563,"), plain("10,$,")),
         (plain("14,"), plain("14,563,")),
         (plain("22,"), plain(f"22,{LIVE}")),
@@ -285,6 +289,20 @@ async def test_the_ramp_of_the_station_is_never_passed_and_no_set_point_beyond_t
 
 
 @in_virtual_time
+async def test_a_set_point_does_not_run_away_from_a_voltage_that_does_not_follow() -> None:
+    tube = Tube()
+    device, wire, _ = await connected(tube)
+    await device.hv(True)
+    device.margin_s = 5.0
+    wire.forget()
+    tube.generator.set = lambda *anything, **named: None  # type: ignore[method-assign]
+    with pytest.raises(NotReached, match=r"20\.0 kV on the way to 90 kV: it does not follow"):
+        await device.set(90.0)
+    highest = max(int(message[4:-2]) for message in wire.sent if message.startswith(b"\x0210,"))
+    assert 20.0 < highest * 160 / 4095 <= 20.0 + 2.0 * 2.0 + 0.5
+
+
+@in_virtual_time
 async def test_a_limit_is_checked_before_the_wire_and_never_passed_by_rounding() -> None:
     device, wire, _ = await connected()
     with pytest.raises(OutOfLimits, match=r"^tube: 101 kV is above 100 kV \(user limit, station\.toml:14\)$"):
@@ -363,8 +381,10 @@ async def test_an_arc_in_a_move_is_named_at_once() -> None:
     await asyncio.sleep(5)
     tube.trip("arc")
     tube.high_voltage(device.clock.now_s(), False)
+    tripped_s = device.clock.now_s()
     with pytest.raises(Refused, match=r"^tube: arc, anode: "):
         await move
+    assert device.clock.now_s() - tripped_s <= 0.5
 
 
 @in_virtual_time

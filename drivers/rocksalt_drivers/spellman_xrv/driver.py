@@ -41,6 +41,8 @@ _OFF_LOOKS = 3
 """How often a status may still say "on" after it was told to be off."""
 _STEP_S = 0.5
 """Experiment time between two steps of a ramp."""
+_LEAD_S = 2.0
+"""By so much of a ramp a set-point may be ahead of the voltage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,21 +188,35 @@ class SpellmanXrv(ByteDevice, Settable):
         return per_s
 
     async def _set(self, target: float) -> None:
-        """Walk the set-point to the target, from where the voltage is. Raises Refused with high voltage off."""
+        """Walk the set-point to the target from where the voltage is, watching flags and monitors at each step.
+
+        The set-point does not run away from a voltage that does not follow. Raises Refused with high voltage off, and
+        as soon as it goes off; NotReached.
+        """
         ramp, self._ramp_kv_per_s = self._ramp_kv_per_s, None
-        async with self.link.exchange() as line:
-            self._must_be_on(await self._look(line))
-            here_kv = await self._monitors(line)
-        started_s = self.clock.now_s()
-        way_kv, step_kv = target - here_kv, 0.0
-        while ramp is not None and step_kv < abs(way_kv):
-            step_kv = (self.clock.now_s() - started_s + _STEP_S) * ramp
-            if step_kv >= abs(way_kv):
-                break
-            await self._step(min(here_kv + math.copysign(step_kv, way_kv), self.limits.upper))
-            await self.clock.sleep(_STEP_S)
+        here_kv = start_kv = await self._lit_kv()
+        if ramp is not None:
+            sign, way_kv, lead_kv = math.copysign(1.0, target - start_kv), abs(target - start_kv), _LEAD_S * ramp
+            started_s = self.clock.now_s()
+            until_s = started_s + 1.1 * way_kv / ramp + self.margin_s
+            while True:
+                planned_kv = (self.clock.now_s() - started_s + _STEP_S) * ramp
+                gone_kv = min(planned_kv, sign * (here_kv - start_kv) + lead_kv + self.arrives_within)
+                if gone_kv >= way_kv:
+                    break
+                if self.clock.now_s() > until_s:
+                    raise NotReached(self.name, f"{here_kv:.1f} kV on the way to {target:g} kV: it does not follow")
+                await self._step(min(start_kv + sign * gone_kv, self.limits.upper))
+                await self.clock.sleep(_STEP_S)
+                here_kv = await self._lit_kv()
         await self._step(target, confirm=True)
         await self._rise_to(target, within_s=self.margin_s)
+
+    async def _lit_kv(self) -> float:
+        """kV, with high voltage on. Raises Refused where it is not."""
+        async with self.link.exchange() as line:
+            self._must_be_on(await self._look(line))
+            return await self._monitors(line)
 
     async def _stop(self) -> None:
         """High voltage off. A tube that holds goes on irradiating what nobody watches; one that is off costs a
