@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from rocksalt.devices import (
 from rocksalt.devices.links import RealWires
 from rocksalt.time import Chance, ExperimentClock, run_virtual
 from rocksalt.twin.wire.hosting import ServedPty, serve_tcp
+from rocksalt.twin.world import world_from_station
 from rocksalt_drivers.spellman_xrv.driver import SpellmanXrv
 from rocksalt_drivers.spellman_xrv.framing import BadFrame, checksum, packed, unpacked
 from rocksalt_drivers.spellman_xrv.simulator import SpellmanSimulator
@@ -478,6 +481,40 @@ async def test_an_off_whose_answer_was_garbled_is_said_again() -> None:
         await device.stop()
 
 
+@pytest.mark.parametrize("lost", ["hv", "stop"])
+@in_virtual_time
+async def test_high_voltage_in_doubt_is_off_after_the_line_is_back(lost: str) -> None:
+    tube, deaf = Tube(on_kv=40.0 if lost == "stop" else None), False
+
+    class Deaf:
+        """A line on which, once deaf, answers get lost (98,1) or nothing arrives (98,0)."""
+
+        def accept(self, send: Any) -> Any:
+            session = simulator.accept(lambda data: None if deaf else send(data))
+
+            class Wire:
+                def receive(self, data: bytes) -> None:
+                    nonlocal deaf
+                    deaf = deaf or data.startswith(b"\x0298,")
+                    if data != plain("98,0,") or not deaf:
+                        session.receive(data)
+
+                closed = session.closed
+
+            return Wire()
+
+    simulator = SpellmanSimulator(tube, clock())
+    device, _ = device_on(SpellmanXrv, "tube", Deaf(), station())
+    await device.connect()
+    with pytest.raises(LinkLost):
+        await (device.hv(True) if lost == "hv" else device.stop())
+    assert tube.is_on(device.clock.now_s())
+    deaf = False
+    device.link._transport._peer = simulator
+    await device.reconnect()
+    assert not tube.is_on(device.clock.now_s())
+
+
 # --- what the panel left, who answers, what is believed
 
 
@@ -637,9 +674,9 @@ async def test_an_xrb_shuts_off_by_itself_when_the_program_falls_silent_and_not_
 async def test_an_xrvs_watchdog_is_set_in_its_configuration_where_the_station_asks_and_left_alone_otherwise() -> None:
     tube = Tube()
     device, wire, simulator = tube_and_wire(tube, station(watchdog_s=4))
-    kept = simulator.config[:11]
+    kept = list(simulator.config)
     await device.connect()
-    assert simulator.config == [*kept, "4"]
+    assert (simulator.config, simulator.watchdog_s) == (kept, 4)
     wire.forget()
     await device.connect()
     assert not any(message.startswith(b"\x0209") for message in wire.sent)
@@ -647,8 +684,8 @@ async def test_an_xrvs_watchdog_is_set_in_its_configuration_where_the_station_as
     await asyncio.sleep(5)
     assert not tube.is_on(device.clock.now_s())
     assert "watchdog" in (await device.status()).faults
-    _, _, simulator = await connected(watchdog_s=7)
-    assert simulator.config[11] == "7"
+    _, _, simulator = await connected(left_watchdog_s=7)
+    assert simulator.watchdog_s == 7
 
 
 @in_virtual_time
@@ -750,6 +787,26 @@ async def test_over_real_wires_it_comes_on_moves_goes_off_and_comes_back(wire: s
     assert not tube.is_on(fast.now_s())
     await device.close()
     server.close()
+
+
+@in_virtual_time
+async def test_the_twins_own_tube_shines_on_the_crystal_while_high_voltage_is_on() -> None:
+    stations = Path(__file__).parents[2] / "config" / "stations"
+    table = tomllib.loads((stations / "simulated-dac.toml").read_text())
+    poni, shape = (stations / "simulated-dac.poni").read_text(), tuple(table["devices"]["detector"]["shape"])
+    world = world_from_station({"sample": "KBr"}, table["beam"], shape, poni, table["load_curve"], 3, None)
+    simulator = SpellmanSimulator(getattr(world, SpellmanSimulator.stands_at), clock())
+    device, _ = device_on(SpellmanXrv, "tube", simulator, station())
+    await device.connect()
+    await device.hv(True)
+    await device.set(60.0)
+    assert world.tube.setpoints(device.clock.now_s()) == (pytest.approx(60.0, abs=0.04), pytest.approx(10.0, abs=0.01))
+    reading = await device.read()
+    assert reading.value == pytest.approx(60.0, abs=0.5)
+    world.tube.permit(device.clock.now_s(), False)
+    with pytest.raises(Refused, match="an interlock is open"):
+        await device.set(70.0)
+    assert not world.tube.is_on(device.clock.now_s())
 
 
 @in_virtual_time

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rocksalt.devices import (
@@ -22,43 +21,20 @@ from rocksalt.devices import (
     WrongInstrument,
 )
 from rocksalt.values import Reading
-from rocksalt_drivers.spellman_xrv.families import FAMILIES, Command, Flags, Monitor
-from rocksalt_drivers.spellman_xrv.framing import ETX, LONGEST, STX, BadFrame, packed, unpacked
+from rocksalt_drivers.spellman_xrv.families import FAMILIES
+from rocksalt_drivers.spellman_xrv.framing import ETX
+from rocksalt_drivers.spellman_xrv.talking import ASK_KV, ASK_MA, ASK_MODEL, FULL_COUNTS, Talk, TubeStatus
 
-FULL_COUNTS = 4095
-"""Set-points and monitors are 12 bit."""
 MONITOR_RANGE = 1.2
 """A monitor's 4095 stands for so much of full scale."""
-SET_KV, SET_MA, ASK_KV, ASK_MA, ASK_MODEL, ASK_SOFTWARE = "10", "11", "14", "15", "26", "23"
-_ERRORS = {"1": "out of range, or not now", "2": "command not known"}
-_COUNTS = re.compile(r"\d{1,4}", re.ASCII)
+SET_KV, SET_MA = "10", "11"
 _SCALE = re.compile(r"\d{1,4}(\.\d+)?", re.ASCII)
-_FIELD = re.compile(r"\d{1,6}(\.\d+)?", re.ASCII)
-_BEATS = (ASK_SOFTWARE, ASK_KV, ASK_MA, "22")
-_LONGEST_LAG = 4096
-"""Bytes or replies out of turn after which a line is given up."""
 _OFF_LOOKS = 3
 """How often a status may still say "on" after it was told to be off."""
 _STEP_S = 0.5
 """Experiment time between two steps of a ramp."""
 _LEAD_S = 2.0
 """By so much of a ramp a set-point may be ahead of the voltage."""
-
-
-@dataclass(frozen=True, slots=True)
-class TubeStatus:
-    """What the generator's flags say; `faults` in words."""
-
-    hv_on: bool
-    interlock_closed: bool
-    imminent: bool
-    local: bool
-    faults: tuple[str, ...]
-
-    @property
-    def live(self) -> bool:
-        """Whether high voltage is on or on its way: units may differ in which flag the pre-warning shows."""
-        return self.hv_on or self.imminent
 
 
 class SpellmanXrv(ByteDevice, Settable):
@@ -83,6 +59,7 @@ class SpellmanXrv(ByteDevice, Settable):
     poll_s = 0.5
     terminator = ETX  # ends a frame that was half said
     spacing_s = 0.15
+    probe_s = 0.5
     serial_defaults: ClassVar = {"baud": "9600"}
 
     def __init__(self, *arguments: Any) -> None:
@@ -101,7 +78,13 @@ class SpellmanXrv(ByteDevice, Settable):
                 f"{self.name}: a generator of the family {self._model} can't be asked for its scale: "
                 f"options.full_scale_kv and options.full_scale_ma must be given ({where})"
             )
-        self._range = float(options.get("monitor_range", MONITOR_RANGE))
+        self._talk = Talk(
+            self.name,
+            self.link,
+            self._family,
+            checked=bool(options.get("checksum", self.settings.link.is_serial)),
+            monitor_range=float(options.get("monitor_range", MONITOR_RANGE)),
+        )
         self._watchdog_s = options.get("watchdog_s", 5 if self._family.watchdog else None)
         if self._watchdog_s is not None and not (
             (self._family.watchdog or self._family.configuration)
@@ -114,23 +97,21 @@ class SpellmanXrv(ByteDevice, Settable):
             )
         self._warning_s = float(options.get("warning_s", 30.0))
         self.arrives_within = float(options.get("arrives_within_kv", self.arrives_within))
-        self._checked = bool(options.get("checksum", self.settings.link.is_serial))
         self._ramp_kv_per_s: float | None = None
         self._ma_now = math.nan
-        self._found_on: Line | None = None
-        self._beats = 0
-        self.link.resync = self._find_the_beat
+        self._in_doubt = False
+        """Whether a command for high voltage was never confirmed: then it is switched off on connecting."""
 
     # hooks
 
     async def _identify(self) -> str:
         """The model's name, and that the status has as many flags as the family has."""
         async with self.link.exchange() as line:
-            named = ",".join(await self._ask(line, ASK_MODEL))
+            named = ",".join(await self._talk.ask(line, ASK_MODEL))
             if not named.strip():
                 raise GarbledReply(self.name, f"{ASK_MODEL} (model) was answered with nothing")
             flags = self._family.flags[0]
-            found = await self._ask(line, flags.number)
+            found = await self._talk.ask(line, flags.number)
         wanted = str(self.settings.options.get("identity", ""))
         if len(found) != flags.count or wanted not in named:
             raise WrongInstrument(
@@ -139,35 +120,39 @@ class SpellmanXrv(ByteDevice, Settable):
                 f"({self.settings.where}) expects the family {self._model} with {flags.count}"
                 + (f", and {wanted!r} in its name" if wanted else ""),
             )
-        self._bits(flags, found)
+        self._talk.bits(flags, found)
         self.facts["model"] = named
         return f"spellman {self._model} {named}"
 
     async def _prepare(self) -> None:
         """Out of the panel's control, watchdog set, and no set-point left over that would surprise anybody.
 
-        High voltage that is on and within the station's limits stays on: a link was lost, and the run goes on.
+        High voltage that is on and within the station's limits stays on: a link was lost, and the run goes on. It goes
+        off where the last command for it, on or off, was never confirmed.
         """
         async with self.link.exchange() as line:
             await self._learn_scale(line)
-            status = await self._look(line)
+            status = await self._talk.look(line)
             if status.local:
                 if self._family.go_remote is not None:
-                    await self._tell(line, *self._family.go_remote)
-                    status = await self._look(line)
+                    await self._talk.tell(line, *self._family.go_remote)
+                    status = await self._talk.look(line)
                 if status.local:
                     raise Refused(self.name, "its panel has control: switch it to remote")
             await self._set_watchdog(line)
             if status.live:
                 upper_kv = min(self.settings.limits.upper, self._upper_kv())
-                kv = self._kilovolt(await self._counts(line, ASK_KV))
-                ma = self._full_ma * await self._counts(line, ASK_MA) / FULL_COUNTS
-                if kv <= upper_kv and ma <= self._ma:
+                kv = self._kilovolt(await self._talk.counts(line, ASK_KV))
+                ma = self._full_ma * await self._talk.counts(line, ASK_MA) / FULL_COUNTS
+                if kv <= upper_kv and ma <= self._ma and not self._in_doubt:
                     return
                 self.facts["found"] = f"high voltage on, set to {kv:.1f} kV, {ma:.2f} mA: switched off"
-                await self._tell(line, *self._family.off)
-            await self._tell(line, SET_KV, "0")
-            await self._tell(line, SET_MA, "0")
+                await self._talk.tell(line, *self._family.off)
+                self._in_doubt = (await self._talk.look(line)).live
+                if self._in_doubt:
+                    raise Refused(self.name, "high voltage was switched off, and its status says that it is on")
+            await self._talk.tell(line, SET_KV, "0")
+            await self._talk.tell(line, SET_MA, "0")
 
     async def _limits(self) -> Limits:
         upper_kv = self._upper_kv()
@@ -180,7 +165,7 @@ class SpellmanXrv(ByteDevice, Settable):
 
     async def _status(self) -> TubeStatus:
         async with self.link.exchange() as line:
-            return await self._look(line)
+            return await self._talk.look(line)
 
     async def _set_ramp(self, per_s: float) -> float:
         """The ramp is walked in steps from here: the generators' own is set in units that nobody has confirmed."""
@@ -215,7 +200,7 @@ class SpellmanXrv(ByteDevice, Settable):
     async def _lit_kv(self) -> float:
         """kV, with high voltage on. Raises Refused where it is not."""
         async with self.link.exchange() as line:
-            self._must_be_on(await self._look(line))
+            self._must_be_on(await self._talk.look(line))
             return await self._monitors(line)
 
     async def _stop(self) -> None:
@@ -256,7 +241,7 @@ class SpellmanXrv(ByteDevice, Settable):
     async def clear_faults(self) -> None:
         """Forget latched faults whose cause is gone: for a person to call, never for the program. Raises Refused."""
         async with self.link.exchange() as line:
-            await self._tell(line, self._family.clear)
+            await self._talk.tell(line, self._family.clear)
 
     # high voltage
 
@@ -267,6 +252,7 @@ class SpellmanXrv(ByteDevice, Settable):
             if not await self._noticing(self._command_on, start_kv):
                 return
             await self._rise_to(start_kv, within_s=self._warning_s + self.margin_s, coming=True)
+            self._in_doubt = False
         except (Refused, NotReached, GarbledReply):
             await self._noticing(self._off)
             raise
@@ -278,14 +264,15 @@ class SpellmanXrv(ByteDevice, Settable):
     async def _command_on(self, start_kv: float) -> bool:
         """Check, set, read back, switch: one exchange. False where it is on already."""
         async with self.link.exchange() as line:
-            status = await self._look(line)
+            status = await self._talk.look(line)
             self._must_be_sound(status)
             if status.hv_on and not status.imminent:
                 return False
             if not status.live:
-                await self._put(line, SET_MA, ASK_MA, math.floor(self._ma / self._full_ma * FULL_COUNTS + 1e-9))
-                await self._put(line, SET_KV, ASK_KV, self._to_counts(start_kv))
-                await self._tell(line, *self._family.on)
+                await self._talk.put(line, SET_MA, ASK_MA, math.floor(self._ma / self._full_ma * FULL_COUNTS + 1e-9))
+                await self._talk.put(line, SET_KV, ASK_KV, self._to_counts(start_kv))
+                self._in_doubt = True
+                await self._talk.tell(line, *self._family.on)
         return True
 
     async def _rise_to(self, target_kv: float, *, within_s: float, coming: bool = False) -> None:
@@ -311,18 +298,20 @@ class SpellmanXrv(ByteDevice, Settable):
     async def _off(self) -> None:
         """Off first, whatever the line's state; then its own word for it. An answer that got lost is no reason to
         believe: it is said again."""
+        self._in_doubt = True
         try:
             await self._say_off()
         except GarbledReply:
             await self._say_off()
+        self._in_doubt = False
 
     async def _say_off(self) -> None:
-        off = packed(self._family.off, checked=self._checked)
+        off = self._talk.frame(self._family.off)
         async with self.link.exchange(urgent=True, first=off) as line:
-            if self._found_on is not line:  # else the answer was drained while the line found its beat again
-                self._done(await self._hear(line, self._family.off[0]), self._family.off)
+            if self._talk.in_step is not line:  # else the answer was drained while the line found its beat again
+                self._talk.done(await self._talk.hear(line, self._family.off[0]), self._family.off)
             for _ in range(_OFF_LOOKS):
-                if not (await self._look(line, name_faults=False)).live:
+                if not (await self._talk.look(line, name_faults=False)).live:
                     return
         raise Refused(self.name, "high voltage was switched off, and its status says that it is on: cut its power")
 
@@ -344,7 +333,7 @@ class SpellmanXrv(ByteDevice, Settable):
     async def _learn_scale(self, line: Line) -> None:
         options = self.settings.options
         if self._family.scale is not None:
-            found = await self._ask(line, self._family.scale)
+            found = await self._talk.ask(line, self._family.scale)
             if not (len(found) == 3 and all(map(_SCALE.fullmatch, found[:2])) and found[2] in ("0", "1")):
                 raise GarbledReply(self.name, f"its scale is {found}: kV, mA and polarity 0 or 1 were expected")
             self._full_kv, self._full_ma = float(found[0]), float(found[1])
@@ -362,88 +351,28 @@ class SpellmanXrv(ByteDevice, Settable):
 
     async def _set_watchdog(self, line: Line) -> None:
         if self._family.watchdog is not None:
-            await self._tell(line, self._family.watchdog[0], str(self._watchdog_s))
+            await self._talk.tell(line, self._family.watchdog[0], str(self._watchdog_s))
         elif self._family.configuration is not None and self._watchdog_s is not None:
             asks, tells, count, place = self._family.configuration
-            found = await self._fields(line, asks, count)
+            found = await self._talk.fields(line, asks, count)
             if float(found[place]) != self._watchdog_s:
                 wanted = (*found[:place], str(self._watchdog_s), *found[place + 1 :])
-                await self._tell(line, tells, *wanted)
-                if (found := await self._fields(line, asks, count)) != wanted:
+                await self._talk.tell(line, tells, *wanted)
+                if (found := await self._talk.fields(line, asks, count)) != wanted:
                     raise Refused(self.name, f"its configuration was set to {wanted}, and is {found}")
 
-    async def _fields(self, line: Line, number: str, count: int) -> tuple[str, ...]:
-        found = await self._ask(line, number)
-        if len(found) != count or not all(map(_FIELD.fullmatch, found)):
-            raise GarbledReply(self.name, f"{number} was answered {found}: {count} numbers were expected")
-        return found
-
     async def _monitors(self, line: Line) -> float:
-        """kV; mA is kept beside it. An XRB's watchdog is refreshed with it."""
-        family = self._family
-        if family.watchdog is not None:
-            await self._tell(line, family.watchdog[1])
-        kv = await self._ask(line, family.kv.number)
-        ma = kv if family.ma.number == family.kv.number else await self._ask(line, family.ma.number)
-        here_kv = self._share(family.kv, kv) * self._full_kv
-        self._ma_now = self._share(family.ma, ma) * self._full_ma
-        return here_kv
-
-    def _share(self, monitor: Monitor, found: tuple[str, ...]) -> float:
-        """A monitor's part of full scale. Raises GarbledReply, and Refused where its converter is at its end."""
-        bad = [text for text in found if _COUNTS.fullmatch(text) is None or int(text) > FULL_COUNTS]
-        few = len(found) <= monitor.place if monitor.count is None else len(found) != monitor.count
-        if bad or few:
-            raise GarbledReply(self.name, f"monitors {monitor.number} were answered {found}, not counts 0 to 4095")
-        if (counts := int(found[monitor.place])) == FULL_COUNTS:
-            raise Refused(self.name, f"monitor {monitor.number} is at the end of its converter: it can't be believed")
-        return counts * self._range / FULL_COUNTS
-
-    async def _look(self, line: Line, *, name_faults: bool = True) -> TubeStatus:
-        said: dict[str, list[bool]] = {"hv": [], "shut": [], "imminent": [], "local": []}
-        faults: list[str] = []
-        for flags in self._family.flags:
-            bits = self._bits(flags, await self._ask(line, flags.number))
-            said["hv"] += [bits[at] for at in (flags.hv_on,) if at is not None]
-            said["shut"] += [bits[at] for at in flags.shut]
-            said["imminent"] += [bits[at] for at in (flags.imminent,) if at is not None]
-            said["local"] += [bits[at] for at in (flags.local,) if at is not None]
-            said["local"] += [not bits[at] for at in (flags.remote,) if at is not None]
-            faults += [text for at, text in flags.wrong.items() if bits[at]]
-        if faults and name_faults and (latched := self._family.faults) is not None:
-            bits = self._bits(latched, await self._ask(line, latched.number))
-            faults = [text for at, text in latched.wrong.items() if bits[at]] or faults
-        return TubeStatus(
-            hv_on=any(said["hv"]),
-            interlock_closed=all(said["shut"]),
-            imminent=any(said["imminent"]),
-            local=any(said["local"]),
-            faults=tuple(faults),
-        )
-
-    def _bits(self, flags: Flags, found: tuple[str, ...]) -> list[bool]:
-        if len(found) != flags.count or not set(found) <= {"0", "1"}:
-            raise GarbledReply(self.name, f"{flags.number} was answered {found}: {flags.count} flags were expected")
-        return [text == "1" for text in found]
+        """kV; mA is kept beside it."""
+        kv_share, ma_share = await self._talk.monitors(line)
+        self._ma_now = ma_share * self._full_ma
+        return kv_share * self._full_kv
 
     async def _step(self, kv: float, *, confirm: bool = False) -> None:
         async with self.link.exchange() as line:
             if confirm:
-                await self._put(line, SET_KV, ASK_KV, self._to_counts(kv))
+                await self._talk.put(line, SET_KV, ASK_KV, self._to_counts(kv))
             else:
-                await self._tell(line, SET_KV, str(self._to_counts(kv)))
-
-    async def _put(self, line: Line, number: str, asks: str, counts: int) -> None:
-        """A set-point, believed when it is read back."""
-        await self._tell(line, number, str(counts))
-        if (found := await self._counts(line, asks)) != counts:
-            raise Refused(self.name, f"set-point {number} was set to {counts} counts, and {asks} says {found}")
-
-    async def _counts(self, line: Line, number: str) -> int:
-        found = await self._ask(line, number)
-        if len(found) != 1 or _COUNTS.fullmatch(found[0]) is None or int(found[0]) > FULL_COUNTS:
-            raise GarbledReply(self.name, f"{number} was answered {found}: counts from 0 to 4095 were expected")
-        return int(found[0])
+                await self._talk.tell(line, SET_KV, str(self._to_counts(kv)))
 
     def _to_counts(self, kv: float) -> int:
         """Rounded down: a limit is never passed by a rounding. 1e-9 of a count is the arithmetic's own."""
@@ -454,62 +383,3 @@ class SpellmanXrv(ByteDevice, Settable):
 
     def _upper_kv(self) -> float:
         return min(self._full_kv, float(self.settings.options.get("max_w", math.inf)) / self._ma)
-
-    async def _tell(self, line: Line, *command: str) -> None:
-        self._done(await self._ask(line, *command), command)
-
-    def _done(self, found: tuple[str, ...], command: Command) -> None:
-        if found == ("$",):
-            return
-        said = ",".join(found)
-        if len(found) == 1 and re.fullmatch(r"\d", said, re.ASCII):
-            raise Refused(self.name, f"{','.join(command)} met error {said} ({_ERRORS.get(said, 'not in the notes')})")
-        raise GarbledReply(self.name, f"{','.join(command)} was answered {said!r}: $ or an error was expected")
-
-    async def _ask(self, line: Line, *command: str) -> tuple[str, ...]:
-        await line.send(packed(command, checked=self._checked))
-        return await self._hear(line, command[0])
-
-    async def _hear(self, line: Line, number: str) -> tuple[str, ...]:
-        """The fields of the reply to this command. Raises GarbledReply for any other's."""
-        answered, *fields = await self._frame(line, number)
-        if not answered.isdecimal() or int(answered) != int(number) or not fields:
-            raise GarbledReply(self.name, f"{number} was answered {answered},{','.join(fields)}: another's, or nothing")
-        return tuple(fields)
-
-    async def _frame(self, line: Line, number: str) -> tuple[str, ...]:
-        what = f"command {number}"
-        if (byte := await line.read_exactly(1, what=what)) != STX:
-            raise GarbledReply(self.name, f"{what} was answered with {byte!r}, where a frame begins with STX")
-        inside = bytearray()
-        while (byte := await line.read_exactly(1, what=what)) != ETX:
-            inside += byte
-            if not 0x20 <= byte[0] <= 0x7F or len(inside) > LONGEST:
-                raise GarbledReply(self.name, f"{what} was answered with {bytes(inside[:40])!r}, which is no frame")
-        try:
-            return unpacked(bytes(inside), checked=self._checked)
-        except BadFrame as error:
-            raise GarbledReply(self.name, f"{what} was answered with {bytes(inside[:40])!r}: {error}") from None
-
-    async def _find_the_beat(self, line: Line) -> None:
-        """Replies carry their command's number and nothing more: two questions, the second another one each time, must
-        be answered at once and in turn. Whatever comes between is late, and the two are asked again."""
-        self._beats += 1
-        await line.send("")  # ends what was half said
-        pair = (ASK_MODEL, _BEATS[self._beats % len(_BEATS)])
-        for _ in range(_LONGEST_LAG // 256):
-            if all([await self._in_turn(line, number) for number in pair]):
-                self._found_on = line
-                return
-        raise GarbledReply(self.name, "its answers stay out of turn: could not resynchronise")
-
-    async def _in_turn(self, line: Line, number: str) -> bool:
-        """Ask, and read until the answer comes; whether it came at once."""
-        await line.send(packed((number,), checked=self._checked))
-        for skipped in range(_LONGEST_LAG):
-            try:
-                await self._hear(line, number)
-                return skipped == 0
-            except GarbledReply:
-                continue
-        raise GarbledReply(self.name, f"command {number} is not answered among {_LONGEST_LAG} replies")

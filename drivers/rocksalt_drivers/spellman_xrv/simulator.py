@@ -1,27 +1,22 @@
 """A Spellman generator as its manual and its clients know it: frames in, frames out, the tube behind one narrow door.
 
-Four families, each with its own meaning of the numbers. Faults latch until they are cleared; the watchdog runs on the
-box's own time, which is wire time.
+Four families, each with its own meaning of the numbers.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from rocksalt.time import Clock
+from rocksalt_drivers.spellman_xrv.simulator_frames import FrameSession, framed
+from rocksalt_drivers.spellman_xrv.simulator_generator import ARC, OVER_POWER, GeneratorBox, TubeDoor, Unwilling
 
 STEPS = 4095
 OVER_RANGE = 1.2
 OUT_OF_RANGE, UNKNOWN = "1", "2"
-RECEIVED_BADLY = "1"
 DONE = "$"
-LONGEST_FRAME = 1024
-ARC, WATCHDOG, OVER_POWER = 11, 21, 23
-"""Places among the 27 fault flags."""
 FAULT_FLAGS, STATUS_FLAGS = 27, 17
 
 Answer = str | list[Any]
@@ -29,95 +24,48 @@ Table = dict[str, tuple[int, int, Callable[..., Answer]]]
 """Number -> fewest and most arguments, and what it does."""
 
 
-class TubeDoor(Protocol):
-    """What the generator feels of its tube. Times in experiment seconds."""
-
-    @property
-    def ratings(self) -> tuple[float, float, float]: ...
-
-    def set_kv(self, at_s: float, kv: float) -> None: ...
-
-    def set_ma(self, at_s: float, ma: float) -> None: ...
-
-    def high_voltage(self, at_s: float, on: bool) -> bool: ...
-
-    def is_on(self, at_s: float) -> bool: ...
-
-    def imminent(self, at_s: float) -> bool: ...
-
-    def kv(self, at_s: float) -> float: ...
-
-    def ma(self, at_s: float) -> float: ...
-
-    def setpoints(self, at_s: float) -> tuple[float, float]: ...
-
-    def interlock_closed(self, at_s: float) -> bool: ...
-
-    def fault(self, at_s: float) -> str: ...
-
-    def clear_faults(self, at_s: float) -> None: ...
-
-
 class _Error(Exception):
     """An error reply; its argument is the number."""
 
 
-class SpellmanSimulator:
+class SpellmanSimulator(GeneratorBox):
     """Options: model ("xrv", "ux", "xrb", "sl"); port ("serial": frames need their checksum; "tcp": none has one;
-    "auto": as the client does); name, local, watchdog_s: how it was left; one_client.
-
-    Attributes that a test may turn: `latched` (places of fault flags), `obeys` (whether 98 and 99 do anything).
+    "auto": as the client does); name; local, left_watchdog_s: how it was left; one_client.
     """
 
     stands_at: ClassVar[str] = "tube"
 
     def __init__(self, door: TubeDoor, clock: Clock, *, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}
-        self.door, self.clock = door, clock
         self.model = str(options.get("model", "xrv"))
+        self._left_watchdog_s = int(options.get("left_watchdog_s", 5 if self.model == "xrb" else 0))
+        super().__init__(door, clock, watchdog_s=self._left_watchdog_s, local=bool(options.get("local", False)))
         self.port = str(options.get("port", "auto"))
         self.name = str(options.get("name", {"xrv": "XRV160", "ux": "UX50", "xrb": "XRB160", "sl": "SL60"}[self.model]))
         self._one_client, self._clients = bool(options.get("one_client", False)), 0
-        self.local = bool(options.get("local", False))
-        self.obeys = True
-        kv, ma, _ = door.ratings
-        self._at_birth = int(options.get("watchdog_s", 5 if self.model == "xrb" else 0))
-        # Configuration's 12 fields in the order of command 27; what has no name in the notes is 0.
-        self.config = ["0", "105", "8000", "8000", "5", "4", "0", "300", "0", f"{kv:g}", f"{ma:g}", str(self._at_birth)]
-        self.latched: set[int] = set()
-        self.tripped = False
-        """An interlock took the voltage away: it needs a reset and a new command."""
+        kv, ma, kw = door.ratings
+        # Command 27's first 11 fields (the watchdog is the 12th); what has no name in the notes is 0.
+        self.config = ["0", "105", "8000", "8000", "5", "4", "0", "300", "0", f"{kv:g}", f"{ma:g}"]
         self.words = {"12": 2048, "13": 1024, "32": 1, "70": 1}
-        self.power_w = ["3000", "1800"]
+        self.power_w = [f"{1000 * kw:.0f}", f"{600 * kw:.0f}"]
         self._mode = 1
-        self._commanded = door.is_on(clock.now_s())
-        self._hours_from_s = clock.now_s()
-        self._lit_s = 0.0
-        self._heard_s = self._wire_s()
-        self._alarm: asyncio.TimerHandle | None = None
         self.table = self._tables()[self.model]
 
-    def accept(self, send: Callable[[bytes], None]) -> SpellmanSession:
+    def accept(self, send: Callable[[bytes], None]) -> FrameSession:
         """A new client. Raises ConnectionRefusedError where one is there and no more are taken."""
         if self._one_client and self._clients:
             raise ConnectionRefusedError(111, "Connection refused")
         self._clients += 1
-        return SpellmanSession(self, send)
+        return FrameSession(self, send)
 
     def left(self) -> None:
         self._clients -= 1
 
     def power_cycle(self) -> None:
-        """Off and on: no voltage, no set-points, no memory of faults; the configuration is kept."""
-        now_s = self.clock.now_s()
-        self.door.high_voltage(now_s, False)
-        self.door.clear_faults(now_s)
-        self.door.set_kv(now_s, 0.0)
-        self.door.set_ma(now_s, 0.0)
-        self.latched.clear()
-        self.tripped = self._commanded = self.local = False
+        """Off and on; the configuration is kept, an XRB's watchdog is what it was at birth."""
+        super().power_cycle()
         if self.model == "xrb":
-            self.config[11] = str(self._at_birth)
+            self.watchdog_s = self._left_watchdog_s
 
     # what a fault on the wire must know of it
 
@@ -134,19 +82,20 @@ class SpellmanSimulator:
         inside = reply.strip(b"\x02\x03")
         checked = not inside.endswith(b",")
         fields = inside.rpartition(b",")[0].decode("ascii").split(",")
-        places = {("xrv", "19"): (1, 2), ("ux", "20"): (3, 4), ("sl", "20"): (1, 2), ("xrb", "60"): (1,),
-                  ("xrb", "61"): (1,)}.get((self.model, fields[0]), ())  # fmt: skip
-        for at, full in zip(places, self.door.ratings, strict=False):
-            value = how(int(fields[at]) * OVER_RANGE * full / STEPS)
-            fields[at] = "" if math.isnan(value) else str(_counts(value, OVER_RANGE * full))
-        return framed(fields, checked) if places else reply
+        kv, ma, _ = self.door.ratings
+        full = {("xrv", "19"): {1: kv, 2: ma}, ("ux", "20"): {3: kv, 4: ma}, ("sl", "20"): {1: kv, 2: ma},
+                ("xrb", "60"): {1: kv}, ("xrb", "61"): {1: ma}}.get((self.model, fields[0]), {})  # fmt: skip
+        for at, at_most in full.items():
+            value = how(int(fields[at]) * OVER_RANGE * at_most / STEPS)
+            fields[at] = "" if math.isnan(value) else str(_counts(value, OVER_RANGE * at_most))
+        return framed(fields, checked) if full else reply
 
     # one message
 
     def respond(self, command: str, arguments: list[str]) -> list[str]:
         """The reply's fields to one command, its number first."""
         self.look()
-        self._heard_s = self._wire_s()
+        self.heard()
         try:
             if command not in self.table:
                 raise _Error(UNKNOWN)
@@ -156,6 +105,8 @@ class SpellmanSimulator:
             answer = handler(*arguments)
         except _Error as error:
             answer = error.args[0]
+        except Unwilling:
+            answer = OUT_OF_RANGE
         self.look()
         return [command, *([answer] if isinstance(answer, str) else [str(field) for field in answer])]
 
@@ -164,8 +115,8 @@ class SpellmanSimulator:
         common: Table = {
             "10": (1, 1, lambda counts: self._program(counts, kv=True)),
             "11": (1, 1, lambda counts: self._program(counts, kv=False)),
-            "14": (0, 0, lambda: [_counts(self._setpoints()[0], self.door.ratings[0])]),
-            "15": (0, 0, lambda: [_counts(self._setpoints()[1], self.door.ratings[1])]),
+            "14": (0, 0, lambda: [_counts(self.door.setpoints(self.clock.now_s())[0], self.door.ratings[0])]),
+            "15": (0, 0, lambda: [_counts(self.door.setpoints(self.clock.now_s())[1], self.door.ratings[1])]),
             "23": (0, 0, lambda: ["SWM0123-001"]),
             "26": (0, 0, lambda: [self.name]),
         }
@@ -174,7 +125,7 @@ class SpellmanSimulator:
             "13": (1, 1, lambda counts: self._keep("13", counts)),
             "16": (0, 0, lambda: [self.words["12"]]),
             "17": (0, 0, lambda: [self.words["13"]]),
-            "21": (0, 0, lambda: [f"{self._hours():.1f}"]),
+            "21": (0, 0, lambda: [f"{self.hours():.1f}"]),
             "28": (0, 0, lambda: [f"{self.door.ratings[0]:g}", f"{self.door.ratings[1]:g}", 0]),
             "30": (0, 0, self._reset_hours),
         }
@@ -185,14 +136,14 @@ class SpellmanSimulator:
                 "09": (12, 12, self._configure),
                 "19": (0, 0, lambda: [*self._measured(), self._filament(), 0, 0, 0, 0, self._measured()[1]]),
                 "22": (0, 0, self._status17),
-                "27": (0, 0, lambda: list(self.config)),
+                "27": (0, 0, lambda: [*self.config, self.watchdog_s]),
                 "31": (0, 0, self._clear),
                 "32": (1, 1, lambda flag: self._flag("32", flag)),
                 "38": (0, 0, lambda: list(self.power_w)),
                 "43": (0, 0, lambda: ["FPGA0045-002"]),
                 "60": (0, 0, lambda: [self._measured()[0]]),
                 "61": (0, 0, lambda: [self._measured()[1]]),
-                "68": (0, 0, lambda: [int(at in self._faults()) for at in range(FAULT_FLAGS)]),
+                "68": (0, 0, lambda: [int(at in self.faults()) for at in range(FAULT_FLAGS)]),
                 "70": (1, 1, lambda flag: self._flag("70", flag)),
                 "97": (2, 2, self._limit_power),
                 "98": (1, 1, self._switch),
@@ -238,26 +189,11 @@ class SpellmanSimulator:
         return DONE
 
     def _switch(self, flag: str) -> str:
-        on = bool(self._whole(flag, 1))
-        now_s = self.clock.now_s()
-        if on and (self.local or self._fault() or not self.door.interlock_closed(now_s)):
-            raise _Error(OUT_OF_RANGE)
-        if not self.obeys:
-            return DONE
-        if on and not self._commanded:
-            self._hours_from_s = now_s
-        obeyed = self.door.high_voltage(now_s, on)
-        if not on:
-            self._count_hours(now_s)
-        self._commanded = on and obeyed
-        if not obeyed:
-            raise _Error(OUT_OF_RANGE)
+        self.switch(bool(self._whole(flag, 1)))
         return DONE
 
     def _clear(self) -> str:
-        self.door.clear_faults(self.clock.now_s())
-        self.latched.clear()
-        self.tripped = False
+        self.clear()
         return DONE
 
     def _configure(self, *fields: str) -> str:
@@ -266,11 +202,11 @@ class SpellmanSimulator:
         kv, ma, _ = self.door.ratings
         if int(fields[9]) > kv or int(fields[10]) > ma:
             raise _Error(OUT_OF_RANGE)
-        self.config = list(fields)
+        self.config, self.watchdog_s = list(fields[:11]), int(fields[11])
         return DONE
 
     def _set_watchdog(self, seconds: str) -> str:
-        self.config[11] = str(self._whole(seconds, 10))
+        self.watchdog_s = self._whole(seconds, 10)
         return DONE
 
     def _take_control(self, flag: str) -> str:
@@ -291,7 +227,7 @@ class SpellmanSimulator:
         return DONE
 
     def _reset_hours(self) -> str:
-        self._lit_s, self._hours_from_s = 0.0, self.clock.now_s()
+        self.reset_hours()
         return DONE
 
     def _within(self, text: str, least: int, most: int) -> str:
@@ -310,22 +246,22 @@ class SpellmanSimulator:
         closed, flags = self.door.interlock_closed(self.clock.now_s()), [0] * STATUS_FLAGS
         flags[0] = self._on()
         flags[1] = flags[2] = flags[16] = int(closed)
-        flags[4] = int(bool(self._fault()))
+        flags[4] = int(bool(self.faulty()))
         flags[5] = int(self.local)
         flags[6] = self.words["70"]
         flags[7] = flags[9] = self.words["32"]
         flags[8] = int(self.door.imminent(self.clock.now_s()))
         flags[10] = 1 - self.words["32"]
-        flags[15] = int(closed and not self._fault())
+        flags[15] = int(closed and not self.faulty())
         return flags
 
     def _status3(self) -> Answer:
-        return [self._on(), int(self.door.interlock_closed(self.clock.now_s())), int(bool(self._fault()))]
+        return [self._on(), int(self.door.interlock_closed(self.clock.now_s())), int(bool(self.faulty()))]
 
     def _status11(self) -> Answer:
         flags = [0] * 11
         flags[0] = int(self.door.interlock_closed(self.clock.now_s()))
-        faults = self._faults()
+        faults = self.faults()
         flags[4], flags[6], flags[9] = int(OVER_POWER in faults), int(ARC in faults), int(self.tripped)
         flags[10] = int(not self.local)
         return flags
@@ -344,109 +280,6 @@ class SpellmanSimulator:
         preheat, limit = self.words["13"], self.words["12"]
         share = self.door.ma(self.clock.now_s()) / self.door.ratings[1]
         return round(preheat + (limit - preheat) * math.pow(max(share, 0.0), 0.2))
-
-    def _setpoints(self) -> tuple[float, float]:
-        return self.door.setpoints(self.clock.now_s())
-
-    def _faults(self) -> set[int]:
-        word = self.door.fault(self.clock.now_s())
-        return self.latched | {place for name, place in (("arc", ARC), ("over-power", OVER_POWER)) if name == word}
-
-    def _fault(self) -> bool:
-        return bool(self._faults()) or self.tripped
-
-    def _hours(self) -> float:
-        self._count_hours(self.clock.now_s())
-        return self._lit_s / 3600.0
-
-    def _count_hours(self, now_s: float) -> None:
-        if self._commanded:
-            self._lit_s += now_s - self._hours_from_s
-        self._hours_from_s = now_s
-
-    # what it does by itself
-
-    def look(self) -> None:
-        """See what has happened since the last look: an interlock, an arc, a watchdog; know when to look again."""
-        now_s = self.clock.now_s()
-        if self._commanded and not self.door.is_on(now_s):
-            self._count_hours(now_s)
-            self._commanded = False
-            self.tripped = self.tripped or not self.door.fault(now_s)
-        if self.door.is_on(now_s) and not self._commanded:
-            self._commanded, self._hours_from_s = True, now_s
-        if self._commanded and self._fault():
-            self._shut(now_s)
-        limit_s = int(self.config[11])
-        if self._commanded and limit_s and self._wire_s() >= self._heard_s + limit_s:
-            self.latched.add(WATCHDOG)
-            self._shut(now_s)
-        self._set_alarm(limit_s)
-
-    def _shut(self, now_s: float) -> None:
-        self._count_hours(now_s)
-        self._commanded = False
-        self.door.high_voltage(now_s, False)
-
-    def _set_alarm(self, limit_s: int) -> None:
-        """The watchdog needs nobody to ask it. The timer belongs to no client."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._commanded and limit_s:
-            delay_s = max(self._heard_s + limit_s - self._wire_s(), 0.0) + 1e-6
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(delay_s, self.look, context=contextvars.Context())
-
-    def _wire_s(self) -> float:
-        return self.clock.now_s() / self.clock.speed
-
-
-class SpellmanSession:
-    """One client's conversation: gathers bytes into frames, answers each. What stands outside a frame is nothing."""
-
-    def __init__(self, box: SpellmanSimulator, send: Callable[[bytes], None]) -> None:
-        self._box, self._send = box, send
-        self._frame: bytearray | None = None
-
-    def receive(self, data: bytes) -> None:
-        for byte in data:
-            if byte == 2:
-                self._frame = bytearray()
-            elif byte == 3 and self._frame is not None:
-                frame, self._frame = bytes(self._frame), None
-                self._answer(frame)
-            elif self._frame is not None:
-                self._frame.append(byte)
-                if len(self._frame) > LONGEST_FRAME:
-                    self._frame = None
-
-    def _answer(self, frame: bytes) -> None:
-        checked = self._box.port == "serial" or (self._box.port == "auto" and not frame.endswith(b","))
-        text = frame[:-1] if checked else frame
-        sound = text.endswith(b",") and text.isascii() and (not checked or frame[-1] == _check(text))
-        fields = text.decode("ascii", "replace").split(",")[:-1]
-        if not sound:
-            number = fields[0] if fields and fields[0].isdigit() else "0"
-            if checked:
-                self._send(framed([number, RECEIVED_BADLY], checked))
-            return
-        self._send(framed(self._box.respond(fields[0], fields[1:]), checked))
-
-    def closed(self) -> None:
-        self._frame = None
-        self._box.left()
-
-
-def framed(fields: list[str], checked: bool) -> bytes:
-    """STX, the fields with a comma after each, the check byte of a serial line, ETX."""
-    text = "".join(field + "," for field in fields).encode("ascii")
-    return b"\x02" + text + (bytes([_check(text)]) if checked else b"") + b"\x03"
-
-
-def _check(text: bytes) -> int:
-    """256 minus the sum, its low seven bits, with bit 6 set."""
-    return (0x100 - sum(text) % 0x100) % 0x80 | 0x40
 
 
 def _counts(value: float, full: float) -> int:
