@@ -6,12 +6,14 @@ High voltage comes on through `hv(True)` and nothing else; `stop` and `make_safe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
 from typing import Any, ClassVar
 
 from rocksalt.devices import (
     ByteDevice,
+    DeviceError,
     GarbledReply,
     Limits,
     Line,
@@ -28,6 +30,8 @@ from rocksalt_drivers.spellman_xrv.talking import ASK_KV, ASK_MA, ASK_MODEL, FUL
 MONITOR_RANGE = 1.2
 """A monitor's 4095 stands for so much of full scale."""
 SET_KV, SET_MA = "10", "11"
+NAMED = ("ux", "xrb")
+"""Families that nothing but the model's name tells apart: 99,0 is high voltage off for one, local for the other."""
 _SCALE = re.compile(r"\d{1,4}(\.\d+)?", re.ASCII)
 _OFF_LOOKS = 3
 """How often a status may still say "on" after it was told to be off."""
@@ -44,7 +48,7 @@ class SpellmanXrv(ByteDevice, Settable):
     model            the family, whose numbers mean what they mean to no other
     ma               tube current, set and confirmed before high voltage comes on
     max_w            what the tube bears: limits kV to max_w / ma
-    identity         what the generator's own model name must contain
+    identity         what the generator's own model name must contain; required for ux and xrb
     full_scale_*     kV and mA at full scale; needed where the family can't be asked, compared where it can
     watchdog_s       the generator shuts off after so long without a word. XRB: 5 unless said. XRV: left alone unless
                      said. 0 switches it off
@@ -72,6 +76,11 @@ class SpellmanXrv(ByteDevice, Settable):
         if "ma" not in options or not 0 < float(options["ma"]) < math.inf:
             raise ValueError(f"{self.name}: options.ma, the tube's current in mA, must be given, above 0 ({where})")
         self._ma = float(options["ma"])
+        if self._model in NAMED and not str(options.get("identity", "")):
+            raise ValueError(
+                f"{self.name}: the families {' and '.join(NAMED)} differ in nothing but their numbers' meaning: "
+                f"options.identity, a part of the name that the generator gives itself, must be given ({where})"
+            )
         self._full_kv, self._full_ma = (float(options.get(f"full_scale_{unit}", 0.0)) for unit in ("kv", "ma"))
         if self._family.scale is None and not (self._full_kv > 0 and self._full_ma > 0):
             raise ValueError(
@@ -142,11 +151,13 @@ class SpellmanXrv(ByteDevice, Settable):
             await self._set_watchdog(line)
             if status.live:
                 upper_kv = min(self.settings.limits.upper, self._upper_kv())
-                kv = self._kilovolt(await self._talk.counts(line, ASK_KV))
-                ma = self._full_ma * await self._talk.counts(line, ASK_MA) / FULL_COUNTS
-                if kv <= upper_kv and ma <= self._ma and not self._in_doubt:
+                kv, ma = await self._talk.counts(line, ASK_KV), await self._talk.counts(line, ASK_MA)
+                if kv <= self._to_counts(upper_kv) and ma <= self._ma_counts() and not self._in_doubt:
                     return
-                self.facts["found"] = f"high voltage on, set to {kv:.1f} kV, {ma:.2f} mA: switched off"
+                self.facts["found"] = (
+                    f"high voltage on, set to {kv * self._full_kv / FULL_COUNTS:.1f} kV, "
+                    f"{ma * self._full_ma / FULL_COUNTS:.2f} mA: switched off"
+                )
                 await self._talk.tell(line, *self._family.off)
                 self._in_doubt = (await self._talk.look(line)).live
                 if self._in_doubt:
@@ -258,7 +269,8 @@ class SpellmanXrv(ByteDevice, Settable):
             raise
         except asyncio.CancelledError:
             if self._stops == stops:  # nobody stopped it: whoever waited went away, and nobody watches it come up
-                await self._noticing(self._off)
+                with contextlib.suppress(DeviceError):  # what is in doubt is switched off when the line is back
+                    await self._noticing(self._off)
             raise
 
     async def _command_on(self, start_kv: float) -> bool:
@@ -269,7 +281,7 @@ class SpellmanXrv(ByteDevice, Settable):
             if status.hv_on and not status.imminent:
                 return False
             if not status.live:
-                await self._talk.put(line, SET_MA, ASK_MA, math.floor(self._ma / self._full_ma * FULL_COUNTS + 1e-9))
+                await self._talk.put(line, SET_MA, ASK_MA, self._ma_counts())
                 await self._talk.put(line, SET_KV, ASK_KV, self._to_counts(start_kv))
                 self._in_doubt = True
                 await self._talk.tell(line, *self._family.on)
@@ -378,8 +390,8 @@ class SpellmanXrv(ByteDevice, Settable):
         """Rounded down: a limit is never passed by a rounding. 1e-9 of a count is the arithmetic's own."""
         return min(math.floor(max(kv, 0.0) / self._full_kv * FULL_COUNTS + 1e-9), FULL_COUNTS)
 
-    def _kilovolt(self, counts: int) -> float:
-        return self._full_kv * counts / FULL_COUNTS
+    def _ma_counts(self) -> int:
+        return math.floor(self._ma / self._full_ma * FULL_COUNTS + 1e-9)
 
     def _upper_kv(self) -> float:
         return min(self._full_kv, float(self.settings.options.get("max_w", math.inf)) / self._ma)
