@@ -109,4 +109,21 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "refused": "lost",
         "reboot": "lost",
     },
+    "spellman_xrv": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",  # the frame never ends
+        "stale": "again",  # another command's number
+        "doubled": "right",
+        "stuck": "unmoved",
+        "nan": "garbled",  # counts have no NaN: a field without a number
+        "overflow": "refused",  # 4095, the end of the converter, is no reading
+        "drift": "as told",
+        "wrong_unit": "refused",  # volts for kilovolts are the end of the converter too
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
 }

@@ -364,6 +364,68 @@ def _keithley_value(name: str, said: Mapping[bytes, Any]) -> Any:
     return NOTHING
 
 
+# --- Spellman, family XRV on TCP: notes, section f --------------------------------------------------------------------
+
+_DAC = r"\d{1,4}"
+XRV: Final[Mapping[str, str]] = {
+    "14": _DAC, "15": _DAC,
+    "19": ",".join([_DAC] * 8),
+    "22": ",".join(["[01]"] * 17),
+    "26": r"(?=.*[^ ,])[^\x00-\x1f\x7f]+",
+    "28": r"\d{1,4}(?:\.\d+)?,\d{1,4}(?:\.\d+)?,[01]",
+    "68": ",".join(["[01]"] * 27),
+}  # fmt: skip
+"""What stands between a reply's number and its last comma; every other command is answered with $."""
+
+
+def _xrv_said(question: bytes, delivered: bytes) -> Any:
+    asked = question[1:-1].decode().partition(",")[0]
+    frame = re.match(rb"\x02([\x20-\x7e]*),\x03", delivered)
+    if frame is None:
+        raise Forbidden("no whole frame")
+    number, _, rest = frame[1].decode("ascii").partition(",")
+    if re.fullmatch(r"\d+", number) is None or int(number) != int(asked):
+        raise Forbidden("another command's number")
+    if re.fullmatch(XRV.get(asked, r"\$"), rest) is None:
+        raise Forbidden("not as the manual has it")
+    if asked in ("14", "15", "19") and any(int(count) > 4095 for count in rest.split(",")):
+        raise Forbidden("more than 12 bits")
+    return rest
+
+
+def _xrv_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    words = {key[1:-1].decode(): value for key, value in said.items()}
+    counts = [int(count) for count in words.get("19,", "0,0").split(",")[:2]]
+    flags = words.get("22,")
+    if 4095 in counts:
+        raise Forbidden("a monitor at the end of its converter")
+    if flags is not None:
+        on, fault, imminent = (flags.split(",")[at] == "1" for at in (0, 4, 8))
+        if name == "stop" and (on or imminent):
+            raise Forbidden("told off, its last status says that it is on")
+        if name == "raised" and (not on or fault):
+            raise Forbidden("told to come on, its last status says that it is off, or a fault")
+    if name == "read":
+        return round(counts[0] * 1.2 * 160.0 / 4095, 9) if "19," in words else None
+    if name == "identify":
+        return f"spellman xrv {words['26,']}" if "26," in words else None
+    return NOTHING
+
+
+async def _tube_kv(device: Any) -> float:
+    return round((await device.read()).value, 9)
+
+
+async def _tube_raised(device: Any) -> None:
+    await device.hv(True)
+    await device.set(40.0)
+
+
+def _xrv_beat(question: bytes) -> bool:
+    """ETX alone, and the pair that finds the beat on a serial line; in memory the line is made anew instead."""
+    return question == b"\x03"
+
+
 def _found_the_beat(question: bytes) -> bool:
     """Questions of the link, when it finds the beat again: their answers are read until one has the right shape."""
     return not question.strip() or question.startswith(b"*IDN?;")
@@ -404,5 +466,11 @@ JUDGES: Final[Mapping[str, Judge]] = {
          "make_safe": (1, _called("make_safe")), "connect": (1, _called("connect"))},
         _keithley_said, _keithley_value, lambda question: question.startswith((b"READ?", b"*IDN?")),
         passed=_found_the_beat,
+    ),
+    "spellman_xrv": Judge(
+        {"read": (5, _tube_kv), "identify": (1, _called("identify")), "raised": (2, _tube_raised),
+         "status": (2, _called("status")), "stop": (1, _called("stop")), "connect": (1, _called("connect"))},
+        _xrv_said, _xrv_value, lambda question: question[1:4] in (b"19,", b"22,", b"26,", b"68,", b"98,"),
+        passed=_xrv_beat,
     ),
 }  # fmt: skip
