@@ -15,13 +15,15 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
-from tests.drivers.doors import Gas, Heat, Hutch
+from tests.drivers.doors import Beam, Gas, Heat, Hutch
+from tests.drivers.tube import Tube
 
 from rocksalt.config.links import parse_link
 from rocksalt.devices import ByteLink, Limits, Settings
 from rocksalt.devices.links import MemoryWires, RealWires
 from rocksalt.devices.links.memory import MemoryTransport
 from rocksalt.time import Chance, ExperimentClock
+from rocksalt.twin.chamber.generator import Rating
 from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
 from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp, serve_tcp_in_a_row
 
@@ -191,6 +193,17 @@ def _tube_at(bis: Any, kv: float) -> None:
     bis.standby = False
 
 
+async def _current(device: Any) -> float:
+    return float((await device.read()).value)
+
+
+async def _watched(device: Any) -> None:
+    """Readings for a second: what a picoammeter does that lasts."""
+    for _ in range(10):
+        await device.read()
+        await device.clock.sleep(0.1)
+
+
 RIGS: Final = {
     rig.name: rig
     for rig in (
@@ -248,6 +261,22 @@ RIGS: Final = {
             lambda stand: "Dectris EIGER2 CdTe 500K E-02-0500 1.8.0", _exposure,
             lambda stand: stand.simulator.frames >= 5, _armed, 1000.0, lambda door: None, options=ALL_IN_ONE,
             settings={"shape": SHAPE},
+        ),
+        Rig(
+            "keithley_6487", ("serial", "tcp"), Beam, lambda device: _current(device),
+            lambda stand: float(f"{stand.door.ampere:.6E}"), lambda device: _watched(device), lambda stand: True,
+            lambda device: _current(device), 1000.0, lambda door: setattr(door, "ampere", 1.5e-6),
+            reset=lambda stand: setattr(stand.door, "ampere", 1.04e-6),
+            options={"noise_a": 0.0, "offset_a": 0.0}, settings={"options": {"range_a": 2e-6, "nplc": 0.1}},
+        ),
+        Rig(
+            "spellman_xrv", ("serial", "tcp"), lambda: Tube(Rating(warning_s=0.2, ramp_kv_per_s=400.0), on_kv=40.0),
+            _reading, lambda stand: _tube_kv(stand), lambda device: device.set(41.0),
+            lambda stand: round(stand.door.setpoints(0.0)[0]) == 41, _reading, 1000.0,
+            lambda door: setattr(door, "shift_kv", 5.0), reset=lambda stand: _lit_again(stand),
+            settings={"limits": Limits(20.0, 100.0), "ramp": 1.0,
+                      # A reconnect on a serial line is ten messages: with the manual's 150 ms between them, 1.5 s.
+                      "options": {"ma": 10.0, "spacing_s": 0.02, "arrives_within_kv": 0.2, "warning_s": 1.0}},
         ),
     )
 }  # fmt: skip
@@ -372,3 +401,15 @@ async def stand_of(
             close()
         if wire != "memory":
             await asyncio.sleep(0.02)  # the server's tasks see that their clients are gone
+
+
+def _tube_kv(stand: Stand) -> float:
+    """What 12 bits over 1.2 times full scale make of the voltage."""
+    bit_kv = 1.2 * 160.0 / 4095
+    return round(round(stand.door.kv(stand.clock.now_s()) / bit_kv) * bit_kv, 3)
+
+
+def _lit_again(stand: Stand) -> None:
+    stand.door.restart()
+    stand.simulator.latched.clear()
+    stand.simulator.tripped = stand.simulator.local = False

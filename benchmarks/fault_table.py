@@ -114,4 +114,38 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "stream_lost_end": "complete",
         "stream_duplicate_end": "complete",
     },
+    "keithley_6487": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",
+        "stale": "again",
+        "doubled": "right",
+        "stuck": "garbled",  # a reading's time stamp is never the same twice
+        "nan": "refused",  # 9.91E37 is its own word for it
+        "overflow": "refused",
+        "drift": "garbled",  # 5 A a second is beyond the range at once; a slow drift would be as told
+        "wrong_unit": "garbled",  # a thousand times as much is beyond the range that was set
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
+    "spellman_xrv": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",  # the frame never ends
+        "stale": "again",  # another command's number
+        "doubled": "right",
+        "stuck": "unmoved",
+        "nan": "garbled",  # counts have no NaN: a field without a number
+        "overflow": "refused",  # 4095, the end of the converter, is no reading
+        "drift": "as told",
+        "wrong_unit": "refused",  # volts for kilovolts are the end of the converter too
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
 }

@@ -320,6 +320,117 @@ async def _arm(device: Any) -> int:
     return int((await device.arm(0.1, 1)).series)
 
 
+# --- Keithley 6485/6487: notes, section g ----------------------------------------------------------------------------
+
+_EXACT: Final = r"([+-]\d\.\d{6}E[+-]\d\d)"
+KEITHLEY: Final[Mapping[str, str]] = {
+    "READ?": rf"{_EXACT}A, ?{_EXACT}, ?{_EXACT}",
+    "*IDN?": r"KEITHLEY INSTRUMENTS INC\., ?MODEL 648[57],[^,;]+,[^,;]+",
+    "SYST:ERR?": r'([+-]?\d{1,4})\s*,\s*"[^"]*"',
+    "*OPC?": "1",
+    "CURR:NPLC?": _NUM,
+    "CURR:RANG?": _NUM,
+    "SYST:ZCH?": "[01]",
+    "SYST:ZCOR?": "[01]",
+    "SOUR:VOLT:STAT?": "[01]",
+}
+_RANGE_A, _NO_READING = 2e-6, 1 + 4 + 8 + 128 + 512  # overflow, math, relative, overvoltage, zero check
+
+
+def _keithley_said(question: bytes, delivered: bytes) -> Any:
+    line = first_line(delivered)
+    found = re.fullmatch(KEITHLEY.get(question.decode().strip(), "(?!)"), line)
+    if found is None:
+        raise Forbidden("not as the manual has it")
+    if question.startswith(b"READ?"):
+        ampere, seconds, status = (float(text) for text in found.groups())
+        if not 0 <= seconds <= 1e5 or status not in range(1 << 16):
+            raise Forbidden("no time, or no status")
+        return ampere, int(status)
+    if question.startswith(b"CURR") and abs(float(found[1])) >= _NOT_A_NUMBER:
+        raise Forbidden("no number")
+    return line if question.startswith(b"*IDN?") or not found.groups() else found[1]
+
+
+def _keithley_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    if name == "identify":
+        return said.get(b"*IDN?")
+    if name == "read":
+        ampere, status = said[b"READ?"]
+        if status & _NO_READING or (status & 16 and status & 96) or abs(ampere) > 1.05 * _RANGE_A:
+            raise Forbidden(f"status {status} and {ampere} A: this is no reading on its range")
+        return ampere
+    if int(said.get(b"SYST:ERR?", "0")):
+        raise Forbidden("the error queue says that a command was not taken")
+    if name == "make_safe" and said[b"SOUR:VOLT:STAT?"] != "0":
+        raise Forbidden("its voltage source says that it is on")
+    if name == "connect" and (said[b"SYST:ZCH?"] != "0" or said[b"SYST:ZCOR?"] != "1"):
+        raise Forbidden("zero check is on, or zero correct off")
+    return NOTHING
+
+
+# --- Spellman, family XRV on TCP: notes, section f --------------------------------------------------------------------
+
+_DAC = r"\d{1,4}"
+XRV: Final[Mapping[str, str]] = {
+    "14": _DAC, "15": _DAC,
+    "19": ",".join([_DAC] * 8),
+    "22": ",".join(["[01]"] * 17),
+    "26": r"(?=.*[^ ,])[^\x00-\x1f\x7f]+",
+    "28": r"\d{1,4}(?:\.\d+)?,\d{1,4}(?:\.\d+)?,[01]",
+    "68": ",".join(["[01]"] * 27),
+}  # fmt: skip
+"""What stands between a reply's number and its last comma; every other command is answered with $."""
+
+
+def _xrv_said(question: bytes, delivered: bytes) -> Any:
+    asked = question[1:-1].decode().partition(",")[0]
+    frame = re.match(rb"\x02([\x20-\x7e]*),\x03", delivered)
+    if frame is None:
+        raise Forbidden("no whole frame")
+    number, _, rest = frame[1].decode("ascii").partition(",")
+    if re.fullmatch(r"\d+", number) is None or int(number) != int(asked):
+        raise Forbidden("another command's number")
+    if re.fullmatch(XRV.get(asked, r"\$"), rest) is None:
+        raise Forbidden("not as the manual has it")
+    if asked in ("14", "15", "19") and any(int(count) > 4095 for count in rest.split(",")):
+        raise Forbidden("more than 12 bits")
+    return rest
+
+
+def _xrv_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    words = {key[1:-1].decode(): value for key, value in said.items()}
+    counts = [int(count) for count in words.get("19,", "0,0").split(",")[:2]]
+    flags = words.get("22,")
+    if 4095 in counts:
+        raise Forbidden("a monitor at the end of its converter")
+    if flags is not None:
+        on, fault, imminent = (flags.split(",")[at] == "1" for at in (0, 4, 8))
+        if name == "stop" and (on or imminent):
+            raise Forbidden("told off, its last status says that it is on")
+        if name == "raised" and (not on or fault):
+            raise Forbidden("told to come on, its last status says that it is off, or a fault")
+    if name == "read":
+        return round(counts[0] * 1.2 * 160.0 / 4095, 9) if "19," in words else None
+    if name == "identify":
+        return f"spellman xrv {words['26,']}" if "26," in words else None
+    return NOTHING
+
+
+async def _tube_kv(device: Any) -> float:
+    return round((await device.read()).value, 9)
+
+
+async def _tube_raised(device: Any) -> None:
+    await device.hv(True)
+    await device.set(40.0)
+
+
+def _xrv_beat(question: bytes) -> bool:
+    """ETX alone, and the pair that finds the beat on a serial line; in memory the line is made anew instead."""
+    return question == b"\x03"
+
+
 def _found_the_beat(question: bytes) -> bool:
     """Questions of the link, when it finds the beat again: their answers are read until one has the right shape."""
     return not question.strip() or question.startswith(b"*IDN?;")
@@ -355,5 +466,17 @@ JUDGES: Final[Mapping[str, Judge | Listening]] = {
         {"identify": (4, _called("identify")), "arm": (4, _arm), "stop": (1, _called("stop")),
          "disarm": (1, _called("disarm")), "connect": (1, _called("connect"))},
         _simplon_said, _simplon_value, lambda question: question.startswith(b"GET"),
+    ),
+    "keithley_6487": Judge(
+        {"read": (5, _value), "identify": (1, _called("identify")), "stop": (1, _called("stop")),
+         "make_safe": (1, _called("make_safe")), "connect": (1, _called("connect"))},
+        _keithley_said, _keithley_value, lambda question: question.startswith((b"READ?", b"*IDN?")),
+        passed=_found_the_beat,
+    ),
+    "spellman_xrv": Judge(
+        {"read": (5, _tube_kv), "identify": (1, _called("identify")), "raised": (2, _tube_raised),
+         "status": (2, _called("status")), "stop": (1, _called("stop")), "connect": (1, _called("connect"))},
+        _xrv_said, _xrv_value, lambda question: question[1:4] in (b"19,", b"22,", b"26,", b"68,", b"98,"),
+        passed=_xrv_beat,
     ),
 }  # fmt: skip

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from bruker.bench import SHAPE, World
 from drivers.bench import in_virtual_time
-from rocksalt.devices import LinkLost, Refused
+from rocksalt.devices import LinkLost, Refused, Stopped
 from rocksalt_drivers.bruker_bis.sfrm import HEAD, BadFrame, frame_of, largest, length, read_frame
 from rocksalt_drivers.bruker_bis.simulator_frames import sfrm
 
@@ -250,11 +250,14 @@ async def test_a_stop_of_everything_ends_the_series_whoever_said_it(tmp_path: Pa
     world = World(frames_dir=str(tmp_path))
     detector, omega = await detector_in(world, tmp_path), world.part("omega")
     await omega.connect()
-    for stop in (omega.stop, detector.stop):
+    for stop, error, says in (
+        (omega.stop, Refused, r"^detector: rs00000\d_000000.sfrm was stopped before it was whole"),
+        (detector.stop, Stopped, r"^detector: the series was stopped"),
+    ):
         exposing = asyncio.ensure_future(detector.expose(100.0, 2))
         await asyncio.sleep(10.0)
         await stop()
-        with pytest.raises(Refused, match=r"^detector: rs00000\d_000000.sfrm was stopped before it was whole"):
+        with pytest.raises(error, match=says):
             await exposing
     assert len(await detector.expose(1.0, 1)) == 1, "and the next series is none the worse"
 
@@ -266,8 +269,9 @@ async def test_made_safe_the_frame_that_is_being_taken_is_finished_and_no_other_
     exposing = asyncio.ensure_future(detector.expose(100.0, 3))
     await asyncio.sleep(10.0)
     await detector.make_safe()
-    with pytest.raises(Refused):
+    with pytest.raises(Stopped):
         await exposing
+    await asyncio.sleep(400.0)
     assert len(world.camera.pixels) == 1
 
 

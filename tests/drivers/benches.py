@@ -15,10 +15,12 @@ from typing import Any, Final
 import numpy as np
 
 from drivers.bench import settings
-from drivers.doors import Gas, Heat, Hutch
+from drivers.doors import Beam, Gas, Heat, Hutch
+from drivers.tube import Tube
 from rocksalt.devices import DeviceError, GarbledReply, Refused, Settings, WrongInstrument
 from rocksalt.devices.links import MemoryWires
 from rocksalt.time import ExperimentClock
+from rocksalt.twin.chamber.generator import Rating
 
 NO_BENCH: Final = {"replay": "it reads files, and there is no instrument"}
 """Drivers without one, each with its reason."""
@@ -211,7 +213,22 @@ BENCHES: Final = [
         disorder=lambda dcu: _detector_keys(dcu, trigger_mode="exts", roi_mode="4M", test_image_mode="value"),
         in_order=lambda dcu: dcu._detector["trigger_mode"].value == "ints"
         and dcu._detector["roi_mode"].value == "disabled" and dcu._detector["test_image_mode"].value == "",
-        stranger=_words(b"Dectris", b"Rayonix"),
+        stranger=_words(b"EIGER2", b"MARCCD"), options={"early_reply": True, "initialize_s": 0.0},
+    ),
+    Bench(
+        "keithley_6487", Beam, lambda: settings(range_a=2e-6, nplc=0.1),
+        options={"noise_a": 0.0, "offset_a": 0.0},
+        shift=lambda meter: _leave(meter.door, ampere=1.5e-6), shifted=(1.5e-6,),
+        disorder=lambda meter: _leave(meter, zero_check=True, null_a=1e-6, elements=("UNIT",)),
+        in_order=lambda meter: not meter.zero_check and meter.elements == ("READ", "UNIT", "TIME", "STAT"),
+        stranger=_words(b"MODEL 6487", b"MODEL 2400"),
+    ),
+    Bench(
+        "spellman_xrv", lambda: Tube(Rating(warning_s=0.2, ramp_kv_per_s=400.0), on_kv=40.0),
+        lambda: settings(100.0, lower=20.0, ramp=1.0, ma=10.0, arrives_within_kv=0.2, warning_s=1.0),
+        inside=45.0, beyond=500.0, shift=lambda box: _leave(box.door, shift_kv=5.0), shifted=(45.0,),
+        disorder=lambda box: _leave(box, local=True), in_order=lambda box: not box.local,
+        stranger=_words(b"XRV160", b"DXM100"),
     ),
     _bruker("omega", lambda bis: bis._at.update(OMEGA=7.0), (7.0,), inside=5.0, beyond=500.0,
             setting={"upper": 60.0, "lower": -30.0},

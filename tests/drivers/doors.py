@@ -95,3 +95,14 @@ class Hutch:
         self.on = on
         if not on:
             self.request_shutter(at_s, False)
+
+
+@dataclass
+class Beam:
+    """A flux monitor's current: steady, without noise; it rises by `a_per_s`."""
+
+    ampere: float = 1.04e-6
+    a_per_s: float = 0.0
+
+    def current_a(self, start_s: float, seconds: float) -> float:
+        return self.ampere + self.a_per_s * (start_s + seconds / 2.0)

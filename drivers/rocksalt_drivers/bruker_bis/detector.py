@@ -64,7 +64,8 @@ class BisDetector(BrukerBis, Detector):
     async def _prepare(self) -> None:
         """The folder can be looked at; the detector has the frame size of the station file, where it tells its own."""
         await self.folder.names()
-        status = self.session.said.get("DETECTORSTATUS")
+        async with self._in_its_name():
+            status = await self.session.told("DETECTORSTATUS")
         if status is not None and "FRAMESIZE" in status.arguments:
             async with self._in_its_name():
                 size = int(status.number("FRAMESIZE"))
@@ -82,8 +83,8 @@ class BisDetector(BrukerBis, Detector):
 
         The attenuator may have been left in the beam, or out of it: it goes where the station file says."""
         await self._must_be_normal()
-        attenuator = self.session.said.get("ATTENSTATUS")
         async with self._in_its_name():
+            attenuator = await self.session.told("ATTENSTATUS")
             if attenuator is not None and attenuator.flag("STATUS") != self._attenuated:
                 await self._say("Attenuator", {"Status": int(self._attenuated)}, moves=True)
         taken = [int(found[1]) for name in await self.folder.names() if (found := _OURS.fullmatch(name))]

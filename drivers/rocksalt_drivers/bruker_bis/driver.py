@@ -119,7 +119,7 @@ class BrukerBis(Device):
     async def _must_be_normal(self) -> None:
         """Somebody may have left the instrument in manual or optical mode; only a person takes it out of that again."""
         async with self._in_its_name():
-            if (status := self.session.said.get("MANUALSTATUS")) is not None and (mode := status.number("MODE")):
+            if (status := await self.session.told("MANUALSTATUS")) is not None and (mode := status.number("MODE")):
                 mode_name = {1: "manual", 2: "optical"}.get(int(mode), "unknown")
                 raise Refused(
                     self.name, f"the instrument is in {mode_name} mode: switch it back to normal at its panel"

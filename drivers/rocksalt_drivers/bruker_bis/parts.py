@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -137,9 +138,13 @@ class BisGenerator(_Unhurried):
             if status.flag("STANDBY"):
                 await self._say_now("SetGeneratorStatus", {"StandBy": 1})
                 return
-            kv, ma = self._here(status)
-            if not self.own_limits.lower <= {"kv": kv, "ma": ma}[self.part] <= self.own_limits.upper:
-                kv, ma = self._here(await self._status())  # BIS would refuse it: it was heard wrongly
+            try:
+                kv, ma = self._here(status)
+                credible = self.own_limits.lower <= {"kv": kv, "ma": ma}[self.part] <= self.own_limits.upper
+            except BadMessage:
+                credible = False
+            if not credible:  # heard wrongly: BIS would refuse it
+                kv, ma = self._here(await self._status())
         await self._say_now("SetGeneratorStatus", {"kV": kv, "mA": ma})
 
     async def _make_safe(self) -> None:
@@ -231,13 +236,17 @@ class BisTemperature(BrukerBis, Settable):
         """The set-point comes to the temperature that BIS told last."""
         async with self._in_its_name():
             status = await self.session.first("SAMPLETEMPERATURESTATUS")
-            here_k = self._kelvin(status)
+            try:
+                here_k = self._kelvin(status)
+            except BadMessage:  # heard wrongly
+                status = await self._status()
+                here_k = self._kelvin(status)
         await self._say_now("SetSampleTemperature", self._place(status, here_k))
 
     async def _make_safe(self) -> None:
         """As the station file says; above the upper limit, and where BIS tells no temperature, off all the same."""
         status = self.session.said.get("SAMPLETEMPERATURESTATUS")
-        async with self._in_its_name():
+        with suppress(BadMessage):
             if self._safe == "hold" and status is not None and self._kelvin(status) <= self.settings.limits.upper:
                 await self._stop()
                 return

@@ -87,6 +87,7 @@ class BisSession:
     def __init__(self, wires: Wires, name: str, links: Sequence[Link], *, override: bool) -> None:
         self.name = name
         self.said: dict[str, Message] = {}
+        self._untold: set[str] = set()  # what this greeting does not have
         self.garbled = ""
         self.master = False
         self.aborts = self._own_aborts = 0
@@ -107,6 +108,7 @@ class BisSession:
 
     def opened(self) -> None:
         self.said.clear()
+        self._untold.clear()
         self.garbled = self._over = ""
         self.master = self._introduced = False
         self._own_aborts = 0
@@ -170,6 +172,20 @@ class BisSession:
             except LinkLost:
                 self._over = f"BIS never told its {verb}"
                 raise
+
+    async def told(self, verb: str) -> Message | None:
+        """What BIS said last under this verb; None where its greeting does not have it. The greeting comes on a socket
+        of its own, and may still be on its way when the first command is answered."""
+        if verb in self.said or verb in self._untold:
+            return self.said.get(verb)
+        with Ear(self) as ear:
+            with suppress(LinkLost):
+                await ear.until(lambda message: message.verb == verb, within_s=PATIENCE_S, what=verb)
+        if self._over:
+            raise LinkLost(self.name, self._over)
+        if verb not in self.said:
+            self._untold.add(verb)
+        return self.said.get(verb)
 
     async def say(
         self,

@@ -422,6 +422,15 @@ class OpticsDepartures:
 
 
 @dataclass(frozen=True, slots=True)
+class MonitorDepartures:
+    """The flux monitor: charge a photon against what 3.66 eV a pair and its thickness give, dark current, shunt."""
+
+    responsivity_relative: float
+    dark_a: float
+    shunt_ohm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Departures:
     """One draw. Angstrom, metre, radian, pixels, as the names say."""
 
@@ -439,6 +448,7 @@ class Departures:
     tube: TubeDepartures
     defects: DefectDepartures
     optics: OpticsDepartures
+    monitor: MonitorDepartures
 
     def as_json(self) -> dict[str, Any]:
         """Plain numbers, for the truth file."""
@@ -466,6 +476,7 @@ def draw(tier: tiers.Tier, chance: Chance) -> Departures:
         section("tube", TubeDepartures),
         section("defects", DefectDepartures),
         section("optics", OpticsDepartures),
+        section("monitor", MonitorDepartures),
     )
 
 

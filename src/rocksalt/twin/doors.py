@@ -121,3 +121,14 @@ class CameraDoor(Protocol):
         """Tell the truth file that a frame left the instrument: hash of the pixels (uint32, row-major, little-endian)
         and of the compressed chunk, and the detector's own numbers."""
         ...
+
+
+class FluxDoor(Protocol):
+    """The flux monitor's two wires: a diode behind the shutter, before the sample."""
+
+    def current_a(self, start_s: float, seconds: float) -> float:
+        """Mean current over [start_s, start_s + seconds], A, with the noise of that gate: the same for whoever asks.
+
+        Call it when the gate is over: the world is taken to its end. Raises ValueError for seconds that are not
+        positive."""
+        ...

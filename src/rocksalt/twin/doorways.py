@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rocksalt.twin.picture.render import Renderer
+from rocksalt.twin.surroundings.flux import Diode
 
 if TYPE_CHECKING:
     from rocksalt.twin.world import World
@@ -124,3 +125,16 @@ class Camera:
         self._world.truth_line(
             {"frame": frame, "sha256": sha256, "chunk_sha256": chunk_sha256, "series": series, "image": image}
         )
+
+
+class Flux:
+    """See `rocksalt.twin.doors.FluxDoor`."""
+
+    def __init__(self, world: World, diode: Diode) -> None:
+        self._world, self._diode = world, diode
+
+    def current_a(self, start_s: float, seconds: float) -> float:
+        if not 0.0 < seconds < float("inf"):
+            raise ValueError(f"a gate of {seconds} s: a positive, finite time is needed")
+        self._world.advance(start_s + seconds)
+        return self._diode.current_a(start_s, seconds)

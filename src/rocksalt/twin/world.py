@@ -30,6 +30,7 @@ from rocksalt.twin.picture.render import Glimpse, Renderer
 from rocksalt.twin.sample import transformation
 from rocksalt.twin.sample.lattice import Shrinkage
 from rocksalt.twin.sample.salt import Salt, salt
+from rocksalt.twin.surroundings.flux import Diode
 from rocksalt.twin.surroundings.hutch import Hutch
 from rocksalt.twin.surroundings.stage import Stage
 from rocksalt.twin.telling import Teller
@@ -47,7 +48,7 @@ _ROOM_K: Final = 298.0
 
 
 class World:
-    """One twin. `membrane`, `thermal`, `enclosure`, `camera` are its doors (`rocksalt.twin.doors`); `tube`,
+    """One twin. `membrane`, `thermal`, `enclosure`, `camera`, `flux` are its doors (`rocksalt.twin.doors`); `tube`,
     `tube_shutter`, `lights`, `spectrometer`, `ruby` and `microscope` those of the crystal's colour (`twin.colour`).
 
     sample                a salt of the table. Where that has one phase only, nothing transforms; the caesium salts are
@@ -124,8 +125,9 @@ class World:
             asked.thickness_um,
         )  # fmt: skip
         self._tube = asked.tube
+        self._flux_ph_per_s = flux_ph_per_s * hidden.beam.flux_relative
         self._energy_kev = making.KEV_ANGSTROM / self.lattices[0].wavelength_angstrom
-        self._flux_per_m2 = flux_ph_per_s * hidden.beam.flux_relative / (size_m[0] * size_m[1])
+        self._flux_per_m2 = self._flux_ph_per_s / (size_m[0] * size_m[1])
         beam_um = (1e6 * size_m[0], 1e6 * size_m[1])
         wander = float(self.chance.stream("cell.wander").uniform(0.0, 2.0 * pi))
         self._drift = Drift(hidden.cell, self.ambient_k, beam_um, wander)
@@ -155,6 +157,15 @@ class World:
     def renderer(self) -> Renderer:
         """Made when the first image is wanted: most of what a world costs to begin with."""
         return self._make_renderer()
+
+    @cached_property
+    def flux(self) -> doors.FluxDoor:
+        """The flux monitor; made when first asked for."""
+        diode = Diode(
+            self.hidden.monitor, self.hidden.beam, self._phase, self._flux_ph_per_s, self._energy_kev,
+            self.hutch.lit_s, self.chance, self.ambient_k,
+        )  # fmt: skip
+        return doorways.Flux(self, diode)
 
     @cached_property
     def colour(self) -> Colour | None:

@@ -1,0 +1,4 @@
+"""Keithley 6485 and 6487 picoammeters: driver and simulator, which share nothing but the manual.
+
+Nothing is imported here: the daemon takes the driver alone, the twin the simulator alone.
+"""
