@@ -40,8 +40,8 @@ NAMES: Final = {LinkLost: "lost", GarbledReply: "garbled", Refused: "refused", N
 
 
 def main() -> int:
-    """Every cell of the table, then N interleavings of late replies. Exit 0 only if every one passed. --only takes names
-    of drivers, for their rows of the table."""
+    """Every cell of the table, then N interleavings of late replies. Exit 0 only if every one passed. --only takes
+    names of drivers, for their rows of the table."""
     parser = arguments(main.__doc__, n=10_000)
     parser.add_argument("--only", nargs="*", default=[])
     given = parser.parse_args()
@@ -57,7 +57,7 @@ def main() -> int:
     print_table([row for row in rows if "case" not in row])
     back = [row for row in rows if row.get("case") == "reconnect"]
     print(json.dumps({"reconnects": f"{sum(row['pass'] for row in back)}/{len(back)}",
-                      "slowest_s": max((row.get("back_s", 0.0) for row in back), default=0.0)}))  # fmt: skip
+                      "slowest_s": max((row.get("back_s", 0.0) for row in back), default=0)}))  # fmt: skip
     return closed("faults", [*rows, *late], len(rows) + given.n)
 
 

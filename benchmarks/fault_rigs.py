@@ -25,7 +25,7 @@ from rocksalt.devices.links.memory import MemoryTransport
 from rocksalt.time import Chance, ExperimentClock
 from rocksalt.twin.chamber.generator import Rating
 from rocksalt.twin.wire.faults import Fault, Faults, FaultyLine, FaultyRequests
-from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp, serve_tcp_in_a_row
+from rocksalt.twin.wire.hosting import ServedPty, serve_http, serve_tcp_in_a_row
 
 Wire = Literal["memory", "tcp", "serial", "http"]
 SHAPE: Final = (32, 40)
@@ -222,7 +222,8 @@ RIGS: Final = {
             **_bruker(lambda bis: _tube_at(bis, 30.0)),
         ),
         Rig(
-            "bruker_bis", value=_reading, truth=lambda stand: round(stand.door["thermal"].sample_k(stand.clock.now_s()), 2),
+            "bruker_bis", value=_reading,
+            truth=lambda stand: round(stand.door["thermal"].sample_k(stand.clock.now_s()), 2),
             act=lambda device: device.set(297.0), acted=lambda stand: stand.simulator.set_k == 297.0,
             number=_reading, factor=1.8, shift=lambda door: door["thermal"].heat(0.0, 296.5, 0.0),
             settings={"limits": Limits(290.0, 320.0), "ramp": 1.5, "options": {"part": "temperature"}},

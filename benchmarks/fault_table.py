@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_BRUKER: Final = {  # three sockets, each with the same fault at once: a question goes out on one, its result comes on another
+_BRUKER: Final = {  # three sockets with the same fault at once: a question goes out on one, its result comes on another
     "silence": "lost",
     "delay": "lost",
     "garbage": "again",

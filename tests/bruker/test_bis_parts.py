@@ -101,6 +101,27 @@ async def test_the_limits_are_the_tighter_of_the_stations_and_the_instruments() 
         await chi.set(61.0)
 
 
+@in_virtual_time
+async def test_a_tube_that_stands_by_is_not_woken_by_a_stop() -> None:
+    kv, world = await connected("kv", standby=True)
+    await kv.stop()
+    await soon(lambda: not world.bis.busy)
+    assert world.bis.standby
+
+
+@pytest.mark.parametrize(("part", "verb", "poison"), [
+    ("kv", "GENERATORSTATUS", "[GENERATORSTATUS /KV=2e9 /MA=5.0 /STANDBY=No]"),
+    ("temperature", "SAMPLETEMPERATURESTATUS", "[SAMPLETEMPERATURESTATUS /TEMPC=21.85 /TEMPK=97.0]"),
+])  # fmt: skip
+@in_virtual_time
+async def test_a_stop_does_not_stumble_over_what_was_heard_wrongly(part: str, verb: str, poison: str) -> None:
+    device, world = await connected(part)
+    for call in (device.stop, device.make_safe):
+        device.session.heard(poison.encode())
+        await call()
+    assert world.wires.said
+
+
 @pytest.mark.parametrize("part", ["omega", "kv"])
 @in_virtual_time
 async def test_a_ramp_that_bis_can_not_promise_moves_nothing(part: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from drivers.bench import settings
 from drivers.doors import Beam, Gas, Heat, Hutch
 from drivers.tube import Tube
-from rocksalt.devices import DeviceError, GarbledReply, Refused, Settings, WrongInstrument
+from rocksalt.devices import DeviceError, GarbledReply, Settings, WrongInstrument
 from rocksalt.devices.links import MemoryWires
 from rocksalt.time import ExperimentClock
 from rocksalt.twin.chamber.generator import Rating
@@ -108,7 +108,7 @@ class Bench:
     door       the small world behind the simulator; options: the simulator's
     settings   the device's, as a station file would have them
     inside, beyond   Settable: a target to go to, and one outside the limits
-    shift      lets the world move while the link is lost; shifted: what the device then reads
+    shift      lets the world move while the link is lost; shifted: the first of what the device then reads
     disorder   leaves the front panel as somebody else would; in_order: whether connecting put it right
     named      instead of in_order where only a person may put it right: a call that must be Refused
     stranger   what another instrument would answer, made of a true answer; refused_as: how that is refused
@@ -225,7 +225,7 @@ BENCHES: Final = [
     ),
     Bench(
         "spellman_xrv", lambda: Tube(Rating(warning_s=0.2, ramp_kv_per_s=400.0), on_kv=40.0),
-        lambda: settings(100.0, lower=20.0, ramp=1.0, ma=10.0, arrives_within_kv=0.2, warning_s=1.0),
+        lambda: settings(100.0, lower=20.0, ramp=1.0, ma=10.0, arrives_within_kv=0.2, warning_s=1.0, identity="XRV160"),
         inside=45.0, beyond=500.0, shift=lambda box: _leave(box.door, shift_kv=5.0), shifted=(45.0,),
         disorder=lambda box: _leave(box, local=True), in_order=lambda box: not box.local,
         stranger=_words(b"XRV160", b"DXM100"),
@@ -242,5 +242,3 @@ BENCHES: Final = [
             disorder=lambda bis: _leave(bis, mode=2), named=lambda device: device.arm(1.0, 1)),
 ]  # fmt: skip
 """One driver, one entry; a part of an instrument of many has its own."""
-
-REFUSED: Final = Refused

@@ -27,14 +27,14 @@ def test_every_fault_does_to_a_driver_what_was_said_beforehand(driver: str) -> N
 
 
 def test_a_driver_without_a_rig_is_untested_and_that_is_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.accept_faults.RIGS", {})
+    monkeypatch.setattr("benchmarks.fault_rigs.RIGS", {})
     assert not any(row["pass"] for row in matrix(0, real=False))
 
 
 @pytest.mark.parametrize(
     ("driver", "kind"),
     [("druck_pace", "dropped"), ("modbus_interlock", "half_open"), ("lakeshore_336", "silence"),
-     ("dectris_simplon", "reboot")],
+     ("dectris_simplon", "reboot"), ("bruker_bis omega", "half_open"), ("bruker_bis shutter", "dropped")],
 )  # fmt: skip
 def test_a_real_wire_is_lost_and_comes_back_within_a_second(driver: str, kind: str) -> None:
     row = cell(RIGS[driver], kind, RIGS[driver].wires[0], 0)
@@ -48,7 +48,13 @@ def test_a_late_reply_is_never_taken_for_the_next_ones() -> None:
     assert sum(row["readings"] for row in rows) > 500
 
 
-LINES = [("druck_pace", "tcp"), ("druck_pace", "serial"), ("lakeshore_336", "serial"), ("modbus_interlock", "tcp")]
+LINES = [
+    ("bruker_bis kv", "tcp"),
+    ("druck_pace", "tcp"),
+    ("druck_pace", "serial"),
+    ("lakeshore_336", "serial"),
+    ("modbus_interlock", "tcp"),
+]
 
 
 @pytest.mark.parametrize(("driver", "wire"), LINES)

@@ -83,7 +83,8 @@ class BrukerBis(Device):
             try:
                 await self.session.first("BISVERSION")
             except LinkLost:
-                if self.session.garbled and not self.identified:  # somebody answers, in another language: no lost link, but the wrong box
+                # Somebody who answers in another language is the wrong box; one that was a BIS before is a bad line.
+                if self.session.garbled and not self.identified:
                     return self.session.garbled
                 raise
             await self.session.say("NoOperation", {"Echo": 1})

@@ -61,7 +61,9 @@ class BisAxis(_Unhurried):
         # Where it stands may lie a little outside its limits, which can be set; a whole range outside it is nowhere.
         low, high = self.own_limits.lower, self.own_limits.upper
         if math.isfinite(high - low) and not low - (high - low) <= here <= high + (high - low):
-            raise GarbledReply(self.name, f"{here:g} {self.unit} is far beyond the axis, which goes {low:g} to {high:g}")
+            raise GarbledReply(
+                self.name, f"{here:g} {self.unit} is far beyond the axis, which goes {low:g} to {high:g}"
+            )
         return here
 
     async def _set(self, target: float) -> None:

@@ -178,9 +178,8 @@ class BisSession:
         of its own, and may still be on its way when the first command is answered."""
         if verb in self.said or verb in self._untold:
             return self.said.get(verb)
-        with Ear(self) as ear:
-            with suppress(LinkLost):
-                await ear.until(lambda message: message.verb == verb, within_s=PATIENCE_S, what=verb)
+        with Ear(self) as ear, suppress(LinkLost):
+            await ear.until(lambda message: message.verb == verb, within_s=PATIENCE_S, what=verb)
         if self._over:
             raise LinkLost(self.name, self._over)
         if verb not in self.said:

@@ -258,8 +258,12 @@ class BisSimulator(Diffractometer):
     def _do_softabort(self, client: Client, arguments: dict[str, str]) -> None:
         self.queue.clear()
 
-    def _do_hardabort(self, client: Client, arguments: dict[str, str]) -> None:
-        """Stop motion, close shutters, drop the queue, at once."""
+    def power_cycle(self) -> None:
+        """BIS is started anew: all of it stops, and nobody is told (what a real one stops then is a guess)."""
+        self._halt()
+        self.master, self.paused = None, False
+
+    def _halt(self) -> None:
         self.queue.clear()
         if self._worker is not None:
             self._worker.cancel()
@@ -270,6 +274,10 @@ class BisSimulator(Diffractometer):
         self.kv_wanted, self.ma_wanted = self.kv, self.ma
         self.safety_open = self.fast_open = self.busy = False
         self._light()
+
+    def _do_hardabort(self, client: Client, arguments: dict[str, str]) -> None:
+        """Stop motion, close shutters, drop the queue, at once."""
+        self._halt()
         self.broadcast("[DRIVESTATUS /MASK=0]", *self._positions(), *self._shutters(), self._generator())
         self.broadcast("[INSTRUMENTQUEUE /PROCESSING=0]", self._instrument())
         self._message("Instrument is stopped.", "Info")

@@ -21,6 +21,8 @@ class Box(Protocol):
 
     def gone(self, client: Client) -> None: ...
 
+    def power_cycle(self) -> None: ...
+
     def line_end(self) -> bytes: ...
 
 
@@ -40,6 +42,11 @@ class Socket:
 
     def __init__(self, box: Box, which: str) -> None:
         self._box, self._which = box, which
+
+    def power_cycle(self) -> None:
+        """Sockets fall together; the first of them stands for the box."""
+        if self._which == "command":
+            self._box.power_cycle()
 
     def accept(self, send: Callable[[bytes], None]) -> Conversation:
         """A connection. Raises ConnectionRefusedError for one out of order, and for the eleventh client."""
