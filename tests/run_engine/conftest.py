@@ -16,16 +16,17 @@ from bluesky import RunEngine
 from event_model import DocumentNames, schema_validators
 
 from cli.desk import Desk
+from rocksalt.bluesky import station
 
 SPEED = 20  # as on the page of docs/how-to/use-with-bluesky.md
 ONLY = ["membrane", "interlock", "detector"]
+Devices = dict[str, Any]
 
 
 @dataclass
 class Bench:
     """Instruments that wait at the addresses of `station`, and what they truly did."""
 
-    desk: Desk
     station: Path
     truth: Path
 
@@ -37,9 +38,14 @@ class Bench:
         """Every frame that left the detector so far."""
         return self.lines("sha256")
 
-    def now(self) -> dict[str, Any]:
-        """The station as it truly is."""
-        return self.lines("shutter")[-1]
+    @property
+    def shutters(self) -> list[str]:
+        """What the shutter was at each change of the station's state: open, moving, closed."""
+        return [line["shutter"] for line in self.lines("shutter")]
+
+    @property
+    def shutter(self) -> str:
+        return self.shutters[-1]
 
 
 @dataclass
@@ -67,7 +73,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         with desk.stack:
             only = [word for name in ONLY for word in ("--only", name)]
             _, addresses = desk.simulators("--any-port", "--speed", SPEED, "--truth", desk.truth, *only)
-            yield Bench(desk, desk.at(addresses), desk.truth)
+            yield Bench(desk.at(addresses), desk.truth)
 
 
 @pytest.fixture
@@ -83,3 +89,9 @@ def told(engine: RunEngine) -> Told:
     heard = Told()
     engine.subscribe(heard.hear)
     return heard
+
+
+@pytest.fixture
+def devices(bench: Bench, engine: RunEngine, tmp_path: Path) -> Iterator[Devices]:
+    with station(bench.station, engine, only=ONLY, data=tmp_path, speed=SPEED) as found:
+        yield found
