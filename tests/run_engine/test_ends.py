@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,16 @@ def test_an_abort_in_the_middle_of_a_fly_scan_leaves_nothing_armed_and_no_proces
     frames = pixel_hashes(told)
     assert 2 <= len(frames) < 500
     assert set(frames) <= {frame["sha256"] for frame in bench.sent()}
+
+
+def test_an_abort_while_the_writer_starts_leaves_no_process(
+    bench: Bench, engine: RunEngine, told: Told, devices: Devices
+) -> None:
+    thread = when(engine.abort, lambda: writers() != [])
+    with pytest.raises(RunEngineInterrupted):
+        engine(fly(devices["detector"], Frames(exposure_s=2.0, count=500)))
+    thread.join()
+    nothing_goes_on(bench, engine, devices)
 
 
 def test_after_a_halt_the_writer_is_gone_and_the_next_count_is_well(
@@ -163,6 +174,27 @@ def test_a_move_that_was_stopped_by_an_abort_holds_where_it_stands(engine: RunEn
     thread.join()
     assert ask(engine, membrane.device.read()).value < 50.0
     assert membrane._move.done
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_a_stop_right_after_a_set_is_not_overtaken_by_the_move(
+    bench: Bench, engine: RunEngine, devices: Devices, steps: int
+) -> None:
+    """However far the move has come: not begun yet, asking the instrument, on its way."""
+    membrane, shutter = devices["membrane"], devices["interlock"]
+
+    async def set_and_stop() -> None:
+        moves = membrane.set(100.0), shutter.set("open")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await shutter.stop()
+        await membrane.stop()
+        assert all(move.success for move in moves)
+
+    ask(engine, set_and_stop())
+    until("the shutter is closed", lambda: bench.shutter == "closed", 5)
+    before, after = (ask(engine, membrane.device.read()).value for _ in range(2))
+    assert after == pytest.approx(before, abs=0.05)
 
 
 def test_a_membrane_that_has_arrived_goes_on_regulating_when_the_plan_is_over(

@@ -14,7 +14,7 @@ from bluesky import preprocessors as bpp
 from bluesky import protocols as expected
 from bluesky.plans import count, scan
 
-import rocksalt.bluesky.detector
+import rocksalt.bluesky.recording
 from rocksalt.bluesky import Frames, wrap
 from rocksalt.config.links import Link
 from rocksalt.devices import Settable, Settings
@@ -90,7 +90,7 @@ def test_a_fly_scan_of_twenty_frames_is_told_of_while_it_comes(
 def test_a_series_lies_in_one_file_for_documents_tell_of_one_at_a_time(
     bench: Bench, engine: RunEngine, told: Told, devices: Devices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rocksalt.bluesky.detector, "FRAMES_PER_FILE", 7)
+    monkeypatch.setattr(rocksalt.bluesky.recording, "FRAMES_PER_FILE", 7)
     before = len(bench.sent())
     engine(fly(devices["detector"], Frames(exposure_s=0.2, count=3), series=3))
     every_frame_is_found(told, bench.sent()[before:])
@@ -117,6 +117,24 @@ def test_two_runs_of_one_staging_have_documents_of_their_own(engine: RunEngine, 
     uid = resources[1]["uid"]
     (datum,) = [datum for datum in told.of("stream_datum") if datum["stream_resource"] == uid]
     assert (datum["indices"], datum["seq_nums"]) == ({"start": 1, "stop": 2}, {"start": 1, "stop": 2})
+
+
+def test_frames_are_told_of_up_to_an_index_that_several_detectors_share(
+    engine: RunEngine, devices: Devices, tmp_path: Path
+) -> None:
+    detector = devices["detector"]
+
+    async def five_frames() -> None:
+        await detector.prepare(Frames(exposure_s=0.2, count=5)).task
+        for begin in (detector.stage, detector.kickoff, detector.complete):
+            await begin().task
+
+    ask(engine, five_frames())
+    assert ask(engine, detector.get_index()) == 5
+    told = [list(detector.collect_asset_docs(index)) for index in (3, 3, None, None)]
+    places = [[document["indices"] for name, document in documents if name == "stream_datum"] for documents in told]
+    assert places == [[{"start": 0, "stop": 3}] * 2, [], [{"start": 3, "stop": 5}] * 2, []]
+    assert ask(engine, detector.get_index()) == 5
 
 
 class Soft(Settable):

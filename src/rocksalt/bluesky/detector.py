@@ -51,7 +51,7 @@ class WrappedDetector(Wrapped[Detector]):
         self._is_staged = False
         self._staging: Status | None = None
         self._exposing: Status | None = None
-        self._quietly = False
+        self._halting = self._quietly = False
         self._told: dict[str, int] = {}
         """File -> frames in it that documents have told of, or that are none of theirs."""
         self._tellable = 0
@@ -74,6 +74,8 @@ class WrappedDetector(Wrapped[Detector]):
         self._told, self._resources, self._tellable, self._exposing = {}, {}, 0, None
         try:
             await self._recording.begin()
+        except asyncio.CancelledError:  # by unstage: nobody wants the writer any more, and nothing went wrong
+            self._is_staged = False
         except BaseException:
             self._is_staged = False
             raise
@@ -84,6 +86,7 @@ class WrappedDetector(Wrapped[Detector]):
 
     async def _unstage(self) -> None:
         if self._staging is not None and not self._staging.done:
+            await self._staging.begun()
             self._staging.task.cancel()
             await self._staging.wait()
         if not self._is_staged:
@@ -146,6 +149,7 @@ class WrappedDetector(Wrapped[Detector]):
             raise Refused(self.name, "nobody said how long: bps.prepare(detector, Frames(exposure_s=…), wait=True)")
         if self._exposing is not None and not self._exposing.done:
             raise Refused(self.name, "a series is being taken: complete it first")
+        self._halting = False
         return self._frames
 
     async def _has_begun(self, begun: asyncio.Event, exposing: Status) -> None:
@@ -159,12 +163,9 @@ class WrappedDetector(Wrapped[Detector]):
 
     async def _expose(self, frames: Frames, begun: asyncio.Event | None = None) -> None:
         """One series, from arming to the last frame on disk. However it is broken off, nothing stays armed."""
-        self._quietly = False
         recording, series, is_over = self._recording, None, False
         try:
-            if recording.in_file + frames.count > FRAMES_PER_FILE > recording.in_file:  # a series lies in one file
-                await recording.end()
-                await recording.begin()
+            await recording.make_room(frames.count)
             self._told = dict(recording.files)  # what an earlier series left untold is no part of this one
             series = (await self.device.arm(frames.exposure_s, frames.count)).series
             await recording.announce(series, frames.count, frames.exposure_s)
@@ -199,8 +200,9 @@ class WrappedDetector(Wrapped[Detector]):
         exposing = self._exposing
         if exposing is None or exposing.done:
             return
-        if not self._quietly:
-            self._quietly = quietly
+        if not self._halting:
+            self._halting, self._quietly = True, quietly
+            await exposing.begun()
             exposing.task.cancel()
         await exposing.wait()
 

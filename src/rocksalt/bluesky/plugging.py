@@ -85,7 +85,7 @@ def station(
             _on(engine, session.begin())
             yield session.wrapped
         finally:
-            _on(engine, session.end())
+            _to_the_end(engine, session.end())
 
 
 def _on(engine: Engine, work: Coroutine[Any, Any, T]) -> T:
@@ -96,6 +96,20 @@ def _on(engine: Engine, work: Coroutine[Any, Any, T]) -> T:
     except BaseException:
         future.cancel()
         raise
+
+
+def _to_the_end(engine: Engine, work: Coroutine[Any, Any, None]) -> None:
+    """Have it done, and wait, whatever a person types meanwhile: every exchange in it has its deadline."""
+    future = asyncio.run_coroutine_threadsafe(work, engine.loop)
+    impatient = False
+    while True:
+        try:
+            future.result()
+            break
+        except KeyboardInterrupt:
+            impatient = True
+    if impatient:
+        raise KeyboardInterrupt
 
 
 def _chosen(station: Read[Station], only: Collection[str]) -> Read[Station]:

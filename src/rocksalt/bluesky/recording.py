@@ -11,6 +11,7 @@ from typing import Any, Final
 from rocksalt.daemon.processes import Child, ChildFailed, child
 from rocksalt.devices import Detector, DeviceError
 from rocksalt.messages import ChannelClosed, each
+from rocksalt.storage.frames import FRAMES_PER_FILE
 
 LATE_S: Final = 10.0
 """Wire seconds that a frame may take to the disk after its series is over."""
@@ -72,6 +73,12 @@ class Recording:
             await asyncio.wait([self._hearing])
         self._child = self._hearing = None
         await self._stack.aclose()
+
+    async def make_room(self, count: int) -> None:
+        """See that the next series lies in one file; one without room for all of it is ended. Raises ChildFailed."""
+        if self._child is None or self.in_file + count > FRAMES_PER_FILE > self.in_file:
+            await self.end()
+            await self.begin()
 
     async def announce(self, series: int, count: int, exposure_s: float) -> None:
         """Tell the writer that this series is ours, before its first frame may come. Raises ChildFailed."""

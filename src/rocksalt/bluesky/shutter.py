@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from rocksalt.bluesky.status import Status
@@ -51,24 +52,26 @@ class WrappedEnclosure(Wrapped[Enclosure]):
 
     async def _go(self, value: str) -> None:
         self.check_value(value)
-        self._wanted = value
         try:
+            self._wanted = value
             await (self.device.open_shutter() if value == "open" else self.device.close_shutter())
-        except Stopped:
+        except (Stopped, asyncio.CancelledError):
             if not self._as_planned:
-                raise
+                raise Stopped(self.name, f"the shutter was stopped on its way to {value}") from None
 
     async def stop(self, success: bool = True) -> None:
         """Close. A RunEngine calls this when a plan that has set the shutter pauses or ends, however it ends."""
         self._as_planned = success
         self._shut_while_open = self._wanted == "open"
         self._wanted = "closed"
+        if self._move is not None and not self._move.done:
+            await self._move.begun()
+            self._move.task.cancel()  # it may still be asking whether door and interlock let it
+            await self._move.wait()
         if not success:
             await self.device.make_safe()
             return
         await self.device.stop()
-        if self._move is not None:
-            await self._move.wait()
         await self.device.close_shutter()
 
     async def pause(self) -> None:

@@ -46,6 +46,11 @@ class Status:
         """Wait until it is done, however it ends."""
         await asyncio.wait([self.task])
 
+    async def begun(self) -> None:
+        """Let it take its first step, before it is broken off: a task that never began would begin after the stop, or
+        end as one that was cancelled, which is neither done nor stopped."""
+        await asyncio.sleep(0)
+
     def __repr__(self) -> str:
         how = "not done" if not self.done else "done" if self.success else f"failed: {self.exception()}"
         return f"<Status of {self.task.get_name()}: {how}>"

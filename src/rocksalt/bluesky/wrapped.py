@@ -161,10 +161,13 @@ class WrappedSettable(WrappedReadable[Settable]):
         A RunEngine stops whatever a plan has moved when it pauses and when it ends: as planned (success), so the move
         counts as done. If something went wrong (not success), the instrument is made safe whether it moves or not.
         """
+        moving = self._move is not None and not self._move.done
+        self._as_planned = success
+        if moving and self._move is not None:
+            await self._move.begun()
         if not success:
             await self.device.make_safe()
-        elif self._move is not None and not self._move.done:
-            self._as_planned = True
+        elif moving and self._move is not None:
             await self.device.stop()
             await self._move.wait()
 
