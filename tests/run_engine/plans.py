@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,10 @@ def writers() -> list[str]:
     """Command lines of the writers among this process's children (of all its threads)."""
     lines = []
     for tasks in Path("/proc/self/task").iterdir():
-        for pid in (tasks / "children").read_text().split():
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            lines += [line] if "rocksalt.storage.writer" in line else []
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread or a child that ends meanwhile
+            for pid in (tasks / "children").read_text().split():
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                lines += [line] if "rocksalt.storage.writer" in line else []
     return lines
 
 

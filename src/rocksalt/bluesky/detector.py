@@ -7,24 +7,20 @@ series is being taken, and however a plan ends, unstage leaves neither series no
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from rocksalt.bluesky.recording import LATE_S, Recording
 from rocksalt.bluesky.status import Status
+from rocksalt.bluesky.telling import Document, Telling
 from rocksalt.bluesky.wrapped import Values, Wrapped, key_of
 from rocksalt.devices import Detector, DeviceError, Refused, Stopped
-from rocksalt.storage.frames import COLUMN_CHUNK, DATA, FRAMES_PER_FILE
+from rocksalt.storage.frames import FRAMES_PER_FILE
 
 if TYPE_CHECKING:
     from event_model.documents.event_descriptor import DataKey
-
-MIMETYPE: Final = "application/x-hdf5"
-SHA256: Final = "/entry/data/sha256"
-Document = tuple[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +43,17 @@ class WrappedDetector(Wrapped[Detector]):
         self.folder = folder.resolve()
         self._shape = device.settings.shape
         self._frames: Frames | None = None
-        self._recording = Recording(device, self.folder)
         self._is_staged = False
+        self._new_recording()
         self._staging: Status | None = None
         self._exposing: Status | None = None
         self._halting = self._quietly = False
-        self._told: dict[str, int] = {}
-        """File -> frames in it that documents have told of, or that are none of theirs."""
-        self._tellable = 0
-        """Frames told of since it was staged."""
-        self._resources: dict[tuple[str, str], str] = {}
-        """(file, key) -> uid of the stream_resource that the stream has."""
+        self._not_safe: DeviceError | None = None
+        """Why the detector could not be told to end its series, if it could not."""
+
+    def _new_recording(self) -> None:
+        self._recording = Recording(self.device, self.folder)
+        self._telling = Telling(self.device, self._shape, self.folder, self._recording.files)
 
     # staging
 
@@ -70,8 +66,8 @@ class WrappedDetector(Wrapped[Detector]):
         if self._is_staged:
             raise Refused(self.name, "it is staged already: unstage it first, or stage it in one place only")
         self._is_staged = True
-        self._recording = Recording(self.device, self.folder)
-        self._told, self._resources, self._tellable, self._exposing = {}, {}, 0, None
+        self._exposing = self._not_safe = None
+        self._new_recording()
         try:
             await self._recording.begin()
         except asyncio.CancelledError:  # by unstage: nobody wants the writer any more, and nothing went wrong
@@ -96,8 +92,8 @@ class WrappedDetector(Wrapped[Detector]):
         finally:
             self._is_staged = False
             await self._recording.end()
-        if self._exposing is not None and isinstance(error := self._exposing.exception(), _NotSafe):
-            raise error.why
+        if self._not_safe is not None:
+            raise self._not_safe
 
     async def end(self) -> None:
         await self._unstage()
@@ -149,7 +145,7 @@ class WrappedDetector(Wrapped[Detector]):
             raise Refused(self.name, "nobody said how long: bps.prepare(detector, Frames(exposure_s=…), wait=True)")
         if self._exposing is not None and not self._exposing.done:
             raise Refused(self.name, "a series is being taken: complete it first")
-        self._halting = False
+        self._halting, self._not_safe = False, None
         return self._frames
 
     async def _has_begun(self, begun: asyncio.Event, exposing: Status) -> None:
@@ -166,7 +162,7 @@ class WrappedDetector(Wrapped[Detector]):
         recording, series, is_over = self._recording, None, False
         try:
             await recording.make_room(frames.count)
-            self._told = dict(recording.files)  # what an earlier series left untold is no part of this one
+            self._telling.pass_over()
             series = (await self.device.arm(frames.exposure_s, frames.count)).series
             await recording.announce(series, frames.count, frames.exposure_s)
             if begun is not None:
@@ -176,24 +172,23 @@ class WrappedDetector(Wrapped[Detector]):
             exposing_s = frames.exposure_s * frames.count / self.device.clock.speed
             await recording.counted(series, exposing_s + LATE_S)
         except BaseException as error:
-            not_safe = None if is_over else await self._abort(recording, series)
+            self._halting = True  # whoever wants it to end from now on waits for this end
+            if not is_over:
+                await self._disarm()
+            if series is not None:
+                await recording.cut_short(series)
             if not isinstance(error, asyncio.CancelledError):
                 raise
-            if not_safe is not None:
-                raise _NotSafe(self.name, not_safe) from None
+            if self._not_safe is not None:
+                raise self._not_safe from None
             if not self._quietly:
                 raise Stopped(self.name, f"the series of {frames.count} frames was stopped") from None
 
-    async def _abort(self, recording: Recording, series: int | None) -> DeviceError | None:
-        """Returns why the detector could not be told to stop, if it could not."""
+    async def _disarm(self) -> None:
         try:
             await self.device.stop()
         except DeviceError as error:
-            return error
-        finally:
-            if series is not None:
-                await recording.cut_short(series)
-        return None
+            self._not_safe = error
 
     async def _halt(self, *, quietly: bool) -> None:
         """Break off the series that is being taken, if there is one, and wait until the detector is idle."""
@@ -230,93 +225,16 @@ class WrappedDetector(Wrapped[Detector]):
         return {}
 
     async def describe(self) -> dict[str, DataKey]:
-        """A RunEngine asks once a stream: from here on files are told of anew, with uids of that stream's own."""
-        self._resources = {}
-        rows, columns = self._shape
-        image: DataKey = {
-            "source": self.source("frames"), "dtype": "array", "shape": [1, rows, columns],
-            "dims": ["frame", "row", "column"], "external": "STREAM:", "units": "counts",
-        }  # fmt: skip
-        if isinstance(bits := self.device.facts.get("bit_depth"), float):
-            image["dtype_numpy"] = "|u1" if bits == 8 else f"<u{int(bits) // 8}"
-        sha256: DataKey = {
-            "source": self.source("sha256 of a frame's chunk"), "dtype": "array", "shape": [1], "dims": ["frame"],
-            "dtype_numpy": "|S64", "external": "STREAM:",
-        }  # fmt: skip
-        return {self._image_key: image, self._sha256_key: sha256}
+        """Frames and their hashes. A RunEngine asks once a stream."""
+        return self._telling.begin_stream()
 
     async def describe_collect(self) -> dict[str, DataKey]:
         return await self.describe()
 
-    @property
-    def _image_key(self) -> str:
-        return key_of(self.name)
-
-    @property
-    def _sha256_key(self) -> str:
-        return key_of(f"{self.name}_sha256")
-
     async def get_index(self) -> int:
         """How many frames documents could tell of since it was staged."""
-        return self._tellable + sum(new for _, _, new in self._untold())
+        return self._telling.index
 
     def collect_asset_docs(self, index: int | None = None) -> Iterator[Document]:
-        """Documents of the frames that are on disk and untold, up to `index` of `get_index`; one file's at a time.
-
-        Where the frames are: dataset and indices in the file that the stream_resource's uri names.
-        """
-        for file, first, new in self._untold():
-            count = new if index is None else min(new, index - self._tellable)
-            if count <= 0:
-                return
-            self._told[file] = first + count
-            self._tellable += count
-            for key in (self._image_key, self._sha256_key):
-                if (file, key) not in self._resources:
-                    self._resources[file, key] = self._uid(file, key, first)
-                    yield "stream_resource", self._resource(file, key)
-                yield "stream_datum", self._datum(file, key, first, first + count)
-            return
-
-    def _untold(self) -> list[tuple[str, int, int]]:
-        """(file, first untold frame, how many)"""
-        told = ((file, self._told.get(file, 0), frames) for file, frames in self._recording.files.items())
-        return [(file, first, frames - first) for file, first, frames in told if frames > first]
-
-    def _uid(self, file: str, key: str, first: int) -> str:
-        """Unlike any other: of this file, this moment and this place in it. Chance is not asked."""
-        at = self.device.clock
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.folder / file}#{key}/{first}@{at.wall()}/{at.now_s()!r}"))
-
-    def _resource(self, file: str, key: str) -> dict[str, Any]:
-        image = key == self._image_key
-        return {
-            "uid": self._resources[file, key],
-            "data_key": key,
-            "mimetype": MIMETYPE,
-            "uri": f"file://localhost{(self.folder / file).as_uri().removeprefix('file://')}",
-            "parameters": {
-                "dataset": DATA if image else SHA256,
-                "swmr": True,
-                "chunk_shape": [1, *self._shape] if image else [COLUMN_CHUNK],
-            },
-        }
-
-    def _datum(self, file: str, key: str, start: int, stop: int) -> dict[str, Any]:
-        """Its descriptor and seq_nums are the RunEngine's to fill in."""
-        resource = self._resources[file, key]
-        return {
-            "uid": f"{resource}/{start}",
-            "stream_resource": resource,
-            "descriptor": "",
-            "indices": {"start": start, "stop": stop},
-            "seq_nums": {"start": 0, "stop": 0},
-        }
-
-
-class _NotSafe(DeviceError):
-    """A series was to be broken off, and the detector could not be told."""
-
-    def __init__(self, device: str, why: DeviceError) -> None:
-        Exception.__init__(self, str(why))
-        self.device, self.why = device, why
+        """Documents of the frames that are on disk and untold, up to `index` of `get_index`; one file's at a time."""
+        return self._telling.documents(index)
