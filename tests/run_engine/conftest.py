@@ -20,6 +20,8 @@ from rocksalt.bluesky import station
 
 SPEED = 20  # as on the page of docs/how-to/use-with-bluesky.md
 ONLY = ["membrane", "interlock", "detector"]
+SMALL = ("shape = [514, 1030]", "shape = [270, 480]")
+"""A detector that is soon read out: what is tested here is not the pixels."""
 Devices = dict[str, Any]
 
 
@@ -72,8 +74,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         desk = Desk(here, f"{os.getpid()}-{here}", Path(tmp))
         with desk.stack:
             only = [word for name in ONLY for word in ("--only", name)]
+            desk.station(SMALL)
+            poni = here / "simulated-dac.poni"
+            poni.write_text(poni.read_text().replace("[514, 1030]", "[270, 480]"))
             _, addresses = desk.simulators("--any-port", "--speed", SPEED, "--truth", desk.truth, *only)
-            yield Bench(desk.at(addresses), desk.truth)
+            connected = desk.at(addresses)
+            connected.write_text(connected.read_text().replace(*SMALL))
+            yield Bench(connected, desk.truth)
 
 
 @pytest.fixture

@@ -92,11 +92,17 @@ def writers() -> list[str]:
     """Command lines of the writers among this process's children (of all its threads)."""
     lines = []
     for tasks in Path("/proc/self/task").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):  # a thread or a child that ends meanwhile
-            for pid in (tasks / "children").read_text().split():
-                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                lines += [line] if "rocksalt.storage.writer" in line else []
+        for pid in _read(tasks / "children").split():
+            line = _read(Path(f"/proc/{pid}/cmdline")).replace("\0", " ")
+            lines += [line] if "rocksalt.storage.writer" in line else []
     return lines
+
+
+def _read(path: Path) -> str:
+    """Nothing, for a thread or a child that has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_text()
+    return ""
 
 
 def when(act: Callable[[], object], happens: Callable[[], bool]) -> threading.Thread:

@@ -185,5 +185,5 @@ def test_the_example_on_the_page_runs_as_it_stands(
     for name, document in runpy.run_path("example.py")["documents"]:
         told.hear(name, document)
     assert [stop["exit_status"] for stop in told.of("stop")] == ["success"] * 3
-    shapes = re.findall(r"^detector \{.*\} \((\d+), 514, 1030\)$", capsys.readouterr().out, re.MULTILINE)
+    shapes = re.findall(r"^detector \{.*\} \((\d+), 270, 480\)$", capsys.readouterr().out, re.MULTILINE)
     assert sum(map(int, shapes)) == 8
