@@ -181,18 +181,19 @@ def test_a_stop_right_after_a_set_is_not_overtaken_by_the_move(
     bench: Bench, engine: RunEngine, devices: Devices, steps: int
 ) -> None:
     """However far the move has come: not begun yet, asking the instrument, on its way."""
-    membrane, shutter = devices["membrane"], devices["interlock"]
+    membrane, shutter, changes = devices["membrane"], devices["interlock"], len(bench.shutters)
 
     async def set_and_stop() -> None:
-        moves = membrane.set(100.0), shutter.set("open")
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        await shutter.stop()
-        await membrane.stop()
-        assert all(move.success for move in moves)
+        for device, target in ((membrane, 100.0), (shutter, "open")):
+            move = device.set(target)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await device.stop()
+            assert move.success
 
     ask(engine, set_and_stop())
     until("the shutter is closed", lambda: bench.shutter == "closed", 5)
+    assert "open" not in bench.shutters[changes:]
     before, after = (ask(engine, membrane.device.read()).value for _ in range(2))
     assert after == pytest.approx(before, abs=0.05)
 
@@ -244,6 +245,7 @@ def test_a_lost_detector_fails_the_plan_and_the_writer_is_gone_all_the_same(
     assert isinstance(failed.value.__cause__, LinkLost)
     assert told.of("stop")[0]["exit_status"] == "fail"
     assert writers() == []
+    until("it is brought back", lambda: detector.device.state == "connected", 5)
 
 
 def test_a_frame_that_never_came_fails_the_series_by_name(
