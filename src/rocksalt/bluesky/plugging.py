@@ -160,6 +160,7 @@ class _Session:
             raise NotThere("; ".join(str(failure) for failure in failures))
         self._supervisor = Supervisor(self._devices.values(), self._lost, self._back)
         self._supervisor.start()
+        await self._beat_once()  # an interlock that nobody watched has its watchdog run out, and lets no plan open
         self._heart = loop.create_task(self._beat(), name="heartbeat to the interlock")
 
     async def end(self) -> None:
@@ -182,11 +183,14 @@ class _Session:
     async def _beat(self) -> None:
         """Refresh the interlock's watchdog: with this program dead or hung, hardware closes the shutter by itself."""
         while True:
-            for device in self._devices.values():
-                if isinstance(device, Enclosure) and device.state == "connected":
-                    with suppress(DeviceError):  # a lost link is the supervisor's business
-                        await device.beat()
             await asyncio.sleep(BEAT_S)
+            await self._beat_once()
+
+    async def _beat_once(self) -> None:
+        for device in self._devices.values():
+            if isinstance(device, Enclosure) and device.state == "connected":
+                with suppress(DeviceError):  # a lost link is the supervisor's business
+                    await device.beat()
 
     @staticmethod
     def _lost(device: Device, why: str) -> None:
