@@ -79,9 +79,21 @@ def make_simulators(
             raise NoSimulator(f"{name}: there is no simulator for the driver {device.driver}")
         options = {**device.options, **(extra_options or {}).get(name, {})}
         player = players[device.driver].load()
-        # A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours.
-        made[name] = player(getattr(world, player.stands_at), clock, options=options)
+        try:
+            made[name] = player(_door(world, player.stands_at, options), clock, options=options)
+        except ValueError as error:
+            raise NoSimulator(f"{name}: {error}") from error
     return made
+
+
+def _door(world: World, stands_at: str | tuple[str, ...] | Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """Where a simulator stands, as it says itself: a laboratory's own needs no line of ours.
+
+    One of the twin's doors by name; several, for an instrument with hands in more than one room (it is given them all,
+    in this order); or, where that depends on what it looks at, a function of the device's options that says either.
+    """
+    named = stands_at(options) if callable(stands_at) else stands_at
+    return getattr(world, named) if isinstance(named, str) else tuple(getattr(world, name) for name in named)
 
 
 def with_faults(

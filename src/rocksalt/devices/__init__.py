@@ -18,6 +18,7 @@ from rocksalt.devices.errors import (
 from rocksalt.devices.links import Beat, ByteLink, HttpLink, Line
 from rocksalt.devices.settable import Settable
 from rocksalt.devices.settings import ANYWHERE, Limits, Settings
+from rocksalt.devices.spectrometer import Spectrometer
 
 __all__ = [
     "ANYWHERE",
@@ -44,6 +45,7 @@ __all__ = [
     "Refused",
     "Settable",
     "Settings",
+    "Spectrometer",
     "Stopped",
     "WrongInstrument",
 ]
