@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, Final, Literal
 
 import numpy as np
-from tests.drivers.doors import Gas, Heat, Hutch
+from tests.drivers.doors import Gas, Heat, Hutch, Optics
 
 from rocksalt.config.links import parse_link
 from rocksalt.devices import ByteLink, Limits, Settings
@@ -159,6 +159,11 @@ RIGS: Final = {
             lambda stand: "Dectris EIGER2 CdTe 500K E-02-0500 1.8.0", _exposure,
             lambda stand: stand.simulator.frames >= 5, _armed, 1000.0, lambda door: None, options=ALL_IN_ONE,
             settings={"shape": SHAPE},
+        ),
+        Rig(
+            "ocean_hdx", ("tcp",), Optics, _reading, lambda stand: round(stand.door.kelvin, 3),
+            lambda device: device.expose(0.25, 4), lambda stand: stand.simulator.exposures >= 5, _reading, 1.8,
+            lambda door: door.warm(1.0), settings={"limits": Limits(0.006, 10.0), "options": {"lamp": "line"}},
         ),
     )
 }  # fmt: skip

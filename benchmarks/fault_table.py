@@ -92,4 +92,21 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "stream_lost_end": "complete",
         "stream_duplicate_end": "complete",
     },
+    "ocean_hdx": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",  # the header says how much follows, and it does not
+        "stale": "again",  # another type, another number
+        "doubled": "right",
+        "stuck": "garbled",  # the same spectrum twice, to the last bit
+        "nan": "garbled",
+        "overflow": "garbled",
+        "drift": "as told",
+        "wrong_unit": "as told",  # a sensor may be as warm as that
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
 }

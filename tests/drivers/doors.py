@@ -117,6 +117,9 @@ class Optics:
     def sensor_k(self, at_s: float) -> float:
         return self.kelvin
 
+    def warm(self, kelvin: float) -> None:
+        self.kelvin += kelvin
+
     def expose(self, start_s: float, integration_s: float, averages: int = 1) -> np.ndarray[Any, np.dtype[np.uint16]]:
         self.exposed.append((start_s, integration_s, averages))
         noise = Chance(len(self.exposed)).stream("optics").normal(0.0, 5.0, self.pixels)
