@@ -33,6 +33,8 @@ LONGEST_REFUSAL = 256
 """Bytes of payload that a refusal may carry."""
 SHORTEST_NM, LONGEST_NM = 100.0, 10_000.0
 DEFERRALS = 4
+USB_PATIENCE_S = 10.0
+"""Wire seconds: a new process, and every USB unit looked at before ours is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class OceanHdx(ByteDevice, Spectrometer):
         self._spectrum_message = int(options.get("spectrum_message", known.spectrum))
         self._product = int(options.get("product", known.product or 0))
         self._integrations_s = known.integration_s
-        self._wanted_serial = str(options.get("serial_number", ""))
+        self._wanted_serial = str(options.get("serial_number", self.settings.link.path if by_usb else ""))
         self._lamp = str(options.get("lamp", "none"))
         self._discard = int(options.get("discard", 1))
         self._md5 = _either(self.name, where, options, "checksum", "none", "md5") == "md5"
@@ -94,11 +96,17 @@ class OceanHdx(ByteDevice, Spectrometer):
         if self._lamp not in ("none", "line") or not 0 <= self._discard <= 10:
             raise ValueError(f'{self.name}: lamp is "none" or "line", discard 0 to 10 ({where})')
         self._usb = UsbTongue(self.name, self._full_scale) if by_usb else None
+        if by_usb:
+            self.link.deadline_s = max(self.link.deadline_s, USB_PATIENCE_S)
         self._number = 0
         self._integration_us = 0
         self._stale = True
         self._thermometer = True
         self._wavelength_nm = np.empty(0)
+
+    async def reconnect(self) -> None:
+        """A USB unit's process takes longer to start than a probe lasts."""
+        await (self.connect() if self._usb is not None else super().reconnect())
 
     # hooks
 
@@ -106,6 +114,7 @@ class OceanHdx(ByteDevice, Spectrometer):
         async with self.link.exchange() as line:
             if self._usb is not None:
                 model, serial = await self._usb.identify(line)
+                self._model = model
             else:
                 model, serial = await self._model_there(line), await self._serial(line)
         if self._wanted_serial and serial != self._wanted_serial:
