@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rocksalt.config.links import parse_link
-from rocksalt.devices import Limits, LinkLost, Refused, Settings, Stopped, WrongInstrument
+from rocksalt.devices import GarbledReply, Limits, LinkLost, Refused, Settings, Stopped, WrongInstrument
 from rocksalt.devices.links import RealWires
 from rocksalt.time import ExperimentClock
 from rocksalt_drivers.ocean_hdx.driver import OceanHdx
@@ -154,3 +155,41 @@ async def test_without_the_package_the_way_out_is_told(false_seabreeze: Path) ->
     (false_seabreeze / "spectrometers.py").write_text("raise ImportError('no seabreeze')")
     with pytest.raises(LinkLost, match=r"pip install 'rocksalt\[usb\]'"):
         await flame().connect()
+
+
+PARENT = """
+import asyncio, sys
+from rocksalt.devices.links.seabreeze import SeabreezeTransport
+async def main():
+    transport = SeabreezeTransport("FLMS1")
+    await transport.open()
+    await transport.write(b'{"number": 1, "do": "spectrum"}')
+    print(transport._process.pid, flush=True)
+    await transport.read()
+asyncio.run(main())
+"""
+
+
+async def test_a_daemon_that_is_killed_leaves_no_process_though_the_library_hangs(false_seabreeze: Path) -> None:
+    (false_seabreeze / "hang").touch()
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    child = int(await parent.stdout.readline())
+    while "hung" not in calls(false_seabreeze):
+        await asyncio.sleep(0.01)
+    parent.kill()
+    await parent.wait()
+    await gone(child)
+
+
+async def test_an_answer_of_another_question_is_never_taken(false_seabreeze: Path) -> None:
+    device = flame()
+    await device.connect()
+    transport: Any = device.link._transport
+    true, told = transport.write, iter([b'{"number": 1, "do": "celsius"}\n'])
+    transport.write = lambda data: true(next(told, data))
+    with pytest.raises(GarbledReply, match="which answers something else"):
+        await device._read()
+    assert device.link.dirty
+    assert (await device.read()).value == pytest.approx(294.65)
+    await device.close()

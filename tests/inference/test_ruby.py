@@ -168,6 +168,7 @@ NOT_RUBIES: dict[str, Callable[[Any], Any]] = {
     "neon lamp": lambda nm: line_at(692.95, 0.1, 15000.0)(nm) + line_at(703.24, 0.1, 20000.0)(nm),
     "an edge": lambda nm: 8000.0 / (1.0 + np.exp(-(nm - 698.0) / 0.3)),
     "three lines": lambda nm: sum(line_at(place, 0.3, 9000.0)(nm) for place in (695.0, 696.4, 697.8)),
+    "three faint lines": lambda nm: sum(line_at(place, 0.3, 700.0)(nm) for place in (695.0, 696.4, 697.8)),
 }
 
 

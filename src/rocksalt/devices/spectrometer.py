@@ -20,7 +20,7 @@ class Spectrometer(Readable):
     """An optical spectrometer. `read` gives the sensor's temperature; `limits` are those of one integration, in s.
 
     light_settles_s   experiment time that the lamp's shutter, or the laser, takes to follow its line
-    lit               what the light was last told; None before it was told anything, and where there is no line
+    lit               what the light was last told; None where nobody knows, and where there is no line
     """
 
     unit = "K"
@@ -90,6 +90,7 @@ class Spectrometer(Readable):
 
         async def switch() -> None:
             switching: Awaitable[None] = self._noticing(self._light, on)
+            self.lit = None  # until it is acknowledged, nobody knows
             await switching
             self.lit = on
             await self.clock.sleep(self.light_settles_s)

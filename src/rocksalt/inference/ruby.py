@@ -120,10 +120,11 @@ def _judged(found: Doublet, kelvin: float) -> tuple[Flag, str]:
         return "weak", f"R1 stands {found.signal:.1f} sigma above the ground, and {_LEAST_SIGNAL:g} are asked for"
     if found.width_nm.value > _WIDEST_NM:
         return "shape", f"what shines at {found.r1_nm.value:.2f} nm is {found.width_nm.value:.2f} nm wide, no R line"
-    if found.chi2 > _CHI2 and found.misfit > _MISFIT:
+    worst = max(found.chi2, found.chi2_slow)
+    if worst > _CHI2 and found.misfit > _MISFIT:
         return (
             "shape",
-            f"a doublet leaves {100 * found.misfit:.0f} % of R1's height unexplained (chi2 {found.chi2:.1f})",
+            f"a doublet leaves {100 * found.misfit:.0f} % of R1's height unexplained (chi2 {worst:.1f})",
         )
     expected = expected_ratio(kelvin)
     seen = found.ratio / max(found.ratio_sigma, 1e-12)
