@@ -349,6 +349,17 @@ async def test_a_stop_breaks_off_a_long_exposure_at_once_and_the_next_one_is_rig
 
 
 @in_virtual_time
+async def test_the_readings_of_a_station_do_not_wait_for_a_long_exposure() -> None:
+    device, _, _ = await connected()
+    exposing = asyncio.ensure_future(device.expose(10.0, 3))
+    await asyncio.sleep(1.0)
+    async with asyncio.timeout(0.01):
+        assert await device.readings() == ()
+    await exposing
+    assert [reading.name for reading in await device.readings()] == ["spectrometer_sensor_k"]
+
+
+@in_virtual_time
 async def test_made_safe_it_is_dark_in_one_message_though_an_exposure_hangs() -> None:
     device, wire, simulator = await connected(Optics(), lamp="line")
     await device.light(True)

@@ -61,8 +61,11 @@ class Spectrometer(Readable):
     async def _learn(self) -> None:
         self.own_limits = await self._integrations()
 
+    _exposing = False
+
     async def readings(self) -> tuple[Reading, ...]:
-        return (await self.read(),) if self.has_thermometer else ()
+        """Nothing while it exposes: its line is taken, and the readings of a whole station must not wait for it."""
+        return (await self.read(),) if self.has_thermometer and not self._exposing else ()
 
     async def expose(self, integration_s: float, averages: int = 1) -> Spectrum:
         """The mean of `averages` exposures of `integration_s` each (experiment time), light as it stands.
@@ -82,7 +85,11 @@ class Spectrometer(Readable):
         async def take() -> None:
             taken.append(await self._noticing(self._expose, integration_s, averages))
 
-        await self._moving(take(), f"the exposure of {averages} x {integration_s:g} s")
+        self._exposing = True
+        try:
+            await self._moving(take(), f"the exposure of {averages} x {integration_s:g} s")
+        finally:
+            self._exposing = False
         return taken[0]
 
     async def light(self, on: bool) -> None:
