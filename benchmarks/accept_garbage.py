@@ -78,7 +78,7 @@ async def _lived(driver: str, chance: Any, count: int, tally: Counter[str], comp
     spoilers: list[Spoiler] = []
 
     def between(simulator: Any) -> Spoiler:
-        spoilers.append(Spoiler(simulator, chance, binary=judge.binary))
+        spoilers.append(Spoiler(simulator, chance, binary=judge.binary, number=judge.number, values=judge.values))
         return spoilers[-1]
 
     async with stand_of(RIGS[driver], "memory", [], between=between, options=judge.options) as stand:

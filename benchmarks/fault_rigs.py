@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
-from tests.drivers.doors import Beam, Gas, Heat, Hutch
+from tests.drivers.doors import Beam, Gas, Heat, Hutch, Optics
 from tests.drivers.tube import Tube
 
 from rocksalt.config.links import parse_link
@@ -278,6 +278,11 @@ RIGS: Final = {
             settings={"limits": Limits(20.0, 100.0), "ramp": 1.0,
                       # A reconnect on a serial line is ten messages: with the manual's 150 ms between them, 1.5 s.
                       "options": {"ma": 10.0, "spacing_s": 0.02, "arrives_within_kv": 0.2, "warning_s": 1.0}},
+        ),
+        Rig(
+            "ocean_hdx", ("tcp",), Optics, _reading, lambda stand: round(stand.door.kelvin, 3),
+            lambda device: device.expose(0.25, 4), lambda stand: stand.simulator.exposures >= 5, _reading, 1.8,
+            lambda door: door.warm(1.0), settings={"limits": Limits(0.006, 10.0), "options": {"lamp": "line"}},
         ),
     )
 }  # fmt: skip

@@ -148,4 +148,21 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "refused": "lost",
         "reboot": "lost",
     },
+    "ocean_hdx": {
+        "silence": "lost",
+        "delay": "lost",
+        "garbage": "again",
+        "truncated": "lost",  # the header says how much follows, and it does not
+        "stale": "again",  # another type, another number
+        "doubled": "right",
+        "stuck": "garbled",  # the same spectrum twice, to the last bit
+        "nan": "garbled",
+        "overflow": "garbled",
+        "drift": "as told",
+        "wrong_unit": "as told",  # a sensor may be as warm as that
+        "dropped": "lost",
+        "half_open": "lost",
+        "refused": "lost",
+        "reboot": "lost",
+    },
 }

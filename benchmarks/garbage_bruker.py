@@ -49,6 +49,8 @@ class Listening:
     value: Callable[[str, Conversation, Any], None]
     options: Mapping[str, Any] = field(default_factory=lambda: {"omit_lf": 0.3})
     binary: bool = False
+    number: tuple[int, int] = (0, 2)
+    values: Callable[[bytes], range] = lambda reply: range(len(reply))
 
     def judged(self, name: str, log: Sequence[Spoilt], returned: Any) -> str:
         """What is wrong with a call that returned this after these replies; "" for nothing."""

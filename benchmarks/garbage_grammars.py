@@ -6,7 +6,9 @@ answers come to; where the two disagree with the driver, one of them is wrong.
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,6 +34,9 @@ class Judge:
                raises Forbidden where every answer is one and the call must fail all the same
     again      which questions a driver may ask once more, as reading and identifying do
     options    of the simulator, over the rig's own
+    key        binary: the question without what differs each time it is asked
+    number     binary: where that stands, in request and reply
+    values     binary: which bytes of a reply are what was asked for
     passed     questions that belong to the link and not to the call (finding the beat again)
     """
 
@@ -41,6 +46,9 @@ class Judge:
     again: Callable[[bytes], bool]
     options: Mapping[str, Any] = field(default_factory=dict)
     binary: bool = False
+    key: Callable[[bytes], bytes] = lambda question: question[7:]
+    number: tuple[int, int] = (0, 2)
+    values: Callable[[bytes], range] = lambda reply: range(9, len(reply))
     passed: Callable[[bytes], bool] = lambda question: False
 
 
@@ -83,7 +91,7 @@ def complaint(judge: Judge | Listening, name: str, log: Sequence[Spoilt], return
 
 def key(judge: Judge, question: bytes) -> bytes:
     """The question without what differs each time it is asked."""
-    return question[7:] if judge.binary else question.strip()
+    return judge.key(question) if judge.binary else question.strip()
 
 
 def same(judge: Judge, one: Spoilt, other: Spoilt) -> bool:
@@ -431,6 +439,64 @@ def _xrv_beat(question: bytes) -> bool:
     return question == b"\x03"
 
 
+# --- Ocean HDX: notes, section i --------------------------------------------------------------------------------------
+
+HDX_SIZES: Final[Mapping[int, range]] = {
+    0x100: range(1, 9), 0x101: range(1, 2), 0xE01: range(2, 3), 0x00180100: range(1, 2), 0x00180101: range(4, 5),
+    0x00420004: range(4, 5), 0x00101000: range(4136, 4137), 0x00110010: range(1), 0x00110110: range(1),
+    0x00110410: range(1), 0x00120010: range(1), 0x00121010: range(1),
+}  # fmt: skip
+_HDX_MAY_LACK: Final = (0x00420004, 0x00120010, 0x00121010)
+
+
+def _hdx_said(question: bytes, delivered: bytes) -> Any:
+    kind = int.from_bytes(question[8:12], "little")
+    if len(delivered) < 64 or delivered[:4] != b"\xc1\xc0\x00\x11":
+        raise Forbidden("no message")
+    flags, error = delivered[4] | delivered[5] << 8, delivered[6] | delivered[7] << 8
+    inside, remaining = delivered[23], int.from_bytes(delivered[40:44], "little")
+    whole = delivered[: 44 + remaining]
+    if delivered[8:16] != question[8:16]:
+        raise Forbidden("another type, or another request's number")
+    if remaining < 20 or len(whole) != 44 + remaining or whole[-4:] != b"\xc5\xc4\xc3\xc2":
+        raise Forbidden("cut, or no end")
+    if flags & 4 or flags > 63 or flags & 10 == 10 or delivered[22] > 1 or inside > 16 or (inside and remaining > 20):
+        raise Forbidden("flags, checksum or lengths that no reply has")
+    if flags & 24:
+        if error in (2, 12) and kind in _HDX_MAY_LACK:
+            return None
+        raise Forbidden("refused")
+    if error or not flags & (2 if question[4] & 4 else 1):
+        raise Forbidden("no answer")
+    payload = whole[24 : 24 + inside] if inside else whole[44:-20]
+    if len(payload) not in HDX_SIZES[kind]:
+        raise Forbidden(f"{len(payload)} bytes")
+    if delivered[22] == 1 and hashlib.md5(whole[:-20]).digest() != whole[-20:-4]:
+        raise Forbidden("the checksum does not fit")
+    return payload
+
+
+def _hdx_value(name: str, said: Mapping[bytes, Any]) -> Any:
+    last = {int.from_bytes(key[:4], "little"): value for key, value in said.items()}
+    if name in ("identify", "connect") and last.get(0xE01, b"\x03\x20") != b"\x03\x20":
+        raise Forbidden("another product")
+    if name == "identify":
+        serial = last.get(0x100, b"").rstrip(b"\0 ")
+        return f"Ocean HDX, serial {serial.decode()}" if serial else None
+    if name in ("read", "expose") and last.get(0x00420004) is not None:
+        (celsius,) = struct.unpack("<f", last[0x00420004])
+        if not -100.0 <= celsius <= 100.0:
+            raise Forbidden("no sensor's temperature")
+        if name == "read":
+            return celsius + 273.15
+    return list(struct.unpack("<2068H", last[0x00101000])) if name == "expose" else NOTHING
+
+
+async def _counts(device: Any) -> list[float]:
+    found: list[float] = (await device.expose(0.01)).counts.tolist()
+    return found
+
+
 def _found_the_beat(question: bytes) -> bool:
     """Questions of the link, when it finds the beat again: their answers are read until one has the right shape."""
     return not question.strip() or question.startswith(b"*IDN?;")
@@ -478,5 +544,13 @@ JUDGES: Final[Mapping[str, Judge | Listening]] = {
          "status": (2, _called("status")), "stop": (1, _called("stop")), "connect": (1, _called("connect"))},
         _xrv_said, _xrv_value, lambda question: question[1:4] in (b"19,", b"22,", b"26,", b"68,", b"98,"),
         passed=_xrv_beat,
+    ),
+    "ocean_hdx": Judge(
+        {"read": (4, _value), "identify": (1, _called("identify")), "expose": (4, _counts),
+         "light": (1, _called("light", True)), "stop": (1, _called("stop")), "make_safe": (1, _called("make_safe")),
+         "connect": (1, _called("connect"))},
+        _hdx_said, _hdx_value, lambda question: question[8:12] in (b"\4\0B\0", b"\1\x0e\0\0", b"\1\1\0\0", b"\0\1\0\0"),
+        binary=True, key=lambda question: question[8:12] + question[24 : 24 + question[23]], number=(12, 16),
+        values=lambda reply: range(24, 24 + reply[23]) if reply[23:24] > b"\0" else range(44, len(reply) - 20),
     ),
 }  # fmt: skip

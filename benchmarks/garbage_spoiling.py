@@ -38,8 +38,12 @@ class Spoilt:
 class Spoiler:
     """Bytes by `accept`, on each of several `sockets`, requests by `handle`: whichever the simulator has."""
 
-    def __init__(self, simulator: Any, chance: np.random.Generator, *, binary: bool) -> None:
+    def __init__(
+        self, simulator: Any, chance: np.random.Generator, *, binary: bool, number: tuple[int, int] = (0, 2),
+        values: Callable[[bytes], range] = lambda reply: range(9, len(reply)),
+    ) -> None:  # fmt: skip
         self._simulator, self.chance, self._binary = simulator, chance, binary
+        self._number_at, self._values = number, values
         self.log: list[Spoilt] = []
         self._before: deque[tuple[bytes, bytes]] = deque(maxlen=KEPT)
         self._countdown, self._how = 0, ""
@@ -144,12 +148,13 @@ class Spoiler:
 
     def _numbered(self, question: bytes, reply: bytes) -> bytes:
         """A frame under the question's own transaction: the harder case."""
-        return question[:2] + reply[2:]
+        start, stop = self._number_at
+        return reply[:start] + question[start:stop] + reply[stop:]
 
     def _with_number(self, how: str, question: bytes, body: bytes) -> bytes:
         if self._binary:
             data = bytearray(body)
-            for at in range(9, len(data)):
+            for at in self._values(body):
                 if self.chance.random() < 0.5:
                     data[at] = 0xFF if how == "not a number" else int(self.chance.integers(256))
             return bytes(data)

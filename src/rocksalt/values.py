@@ -145,6 +145,36 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Spectrum:
+    """Light over the wavelength, as an optical spectrometer counted it: nothing subtracted, nothing divided.
+
+    wavelength_nm    (n,) ascending, as the instrument's own coefficients have it
+    counts           (n,) mean of `averages` exposures of integration_s each
+    saturated        (n,) pixels that stood at full scale in any of these exposures
+    started_s, ended_s   experiment time, the first exposure's beginning and the last one's end
+    light            what the instrument's lamp line was told: "on", "off", "unknown" where it has none
+    sensor_k         temperature of the sensor; None where the instrument does not tell
+    source           where it came from, for messages
+    """
+
+    wavelength_nm: FloatArray
+    counts: FloatArray
+    saturated: NDArray[np.bool_]
+    integration_s: float
+    averages: int
+    started_s: float
+    ended_s: float
+    light: Literal["on", "off", "unknown"] = "unknown"
+    sensor_k: float | None = None
+    source: str = ""
+
+    @property
+    def saturated_fraction(self) -> float:
+        """Share of the pixels that stood at full scale."""
+        return float(self.saturated.mean())
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that the model gets: the pattern, the readings with their age, and a gauge if there is one (GPa)."""
 

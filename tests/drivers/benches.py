@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from drivers.bench import settings
-from drivers.doors import Beam, Gas, Heat, Hutch
+from drivers.doors import Beam, Gas, Heat, Hutch, Optics
 from drivers.tube import Tube
 from rocksalt.devices import DeviceError, GarbledReply, Settings, WrongInstrument
 from rocksalt.devices.links import MemoryWires
@@ -172,6 +172,11 @@ def _another_map(data: bytes) -> bytes:
     return data[:9] + b"\0\x09" + data[11:] if data[7] == 4 else data
 
 
+def _another_product(data: bytes) -> bytes:
+    """The product's number, where a reply of the spectrometer holds it."""
+    return data[:24] + b"\x05" + data[25:] if data[8:12] == b"\x01\x0e\0\0" else data
+
+
 def _detector_keys(simulator: Any, **keys: Any) -> None:
     for name, value in keys.items():
         simulator._detector[name].value = value
@@ -229,6 +234,11 @@ BENCHES: Final = [
         inside=45.0, beyond=500.0, shift=lambda box: _leave(box.door, shift_kv=5.0), shifted=(45.0,),
         disorder=lambda box: _leave(box, local=True), in_order=lambda box: not box.local,
         stranger=_words(b"XRV160", b"DXM100"),
+    ),
+    Bench(
+        "ocean_hdx", Optics, lambda: settings(10.0), shift=lambda box: box.sensor.warm(1.0), shifted=(301.0,),
+        disorder=lambda box: _leave(box, trigger=3, averages=7, boxcar=2),
+        in_order=lambda box: (box.trigger, box.averages, box.boxcar) == (0, 1, 0), stranger=_another_product,
     ),
     _bruker("omega", lambda bis: bis._at.update(OMEGA=7.0), (7.0,), inside=5.0, beyond=500.0,
             setting={"upper": 60.0, "lower": -30.0},

@@ -1,8 +1,13 @@
-"""Small worlds behind the simulators' doors: gas, heat and a hutch that do what they are told, without a crystal."""
+"""Small worlds behind the simulators' doors: gas, heat, a hutch, light. They do what they are told."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from rocksalt.time import Chance
 
 
 @dataclass
@@ -106,3 +111,49 @@ class Beam:
 
     def current_a(self, start_s: float, seconds: float) -> float:
         return self.ampere + self.a_per_s * (start_s + seconds / 2.0)
+
+
+@dataclass
+class Optics:
+    """A sensor whose counts are a bias, noise of its own for each exposure, and a hump where light falls; and the hands
+    on its lights. It is both rooms of the sample's doors, and the ruby's one."""
+
+    coefficients: tuple[float, ...] = (200.0, 0.5, 0.0, 0.0)
+    pixels: int = 2068
+    kelvin: float = 300.0
+    rate: float = 1e5
+    told: list[tuple[str, float, bool]] = field(default_factory=list)
+    exposed: list[tuple[float, float, int]] = field(default_factory=list)
+
+    def sensor_k(self, at_s: float) -> float:
+        return self.kelvin
+
+    def warm(self, kelvin: float) -> None:
+        self.kelvin += kelvin
+
+    def expose(self, start_s: float, integration_s: float, averages: int = 1) -> np.ndarray[Any, np.dtype[np.uint16]]:
+        self.exposed.append((start_s, integration_s, averages))
+        noise = Chance(len(self.exposed)).stream("optics").normal(0.0, 5.0, self.pixels)
+        hump = np.exp(-(((np.arange(self.pixels) - 1000.0) / 200.0) ** 2))
+        lit = self._lit_s(start_s, start_s + integration_s * averages) / averages
+        return np.clip(np.rint(1000.0 + noise + self.rate * lit * hump), 0, 65535).astype(np.uint16)
+
+    def _lit_s(self, start_s: float, end_s: float) -> float:
+        edges = [(at_s, on) for what, at_s, on in self.told if what == "light"]
+        total, on, since_s = 0.0, False, start_s
+        for at_s, now_on in [*edges, (end_s, False)]:
+            if on:
+                total += max(min(at_s, end_s) - max(since_s, start_s), 0.0)
+            on, since_s = now_on, at_s
+        return total
+
+    def laser(self, at_s: float, on: bool) -> None:
+        self.told.append(("light", at_s, on))
+
+    shutter = laser
+
+    def lamp(self, at_s: float, on: bool) -> None:
+        self.told.append(("lamp", at_s, on))
+
+    def sample(self, at_s: float, inside: bool) -> None:
+        self.told.append(("sample", at_s, inside))

@@ -80,7 +80,11 @@ def make_simulators(
             raise NoSimulator(f"{name}: there is no simulator for the driver {device.driver}")
         player = players[device.driver].load()
         if device.driver not in SHARING_DRIVERS:
-            made[name] = player(_doors(world, player), clock, options=_options(name, device, extra_options))
+            options = _options(name, device, extra_options)
+            try:
+                made[name] = player(_doors(world, player.stands_at, options), clock, options=options)
+            except ValueError as error:
+                raise NoSimulator(f"{name}: {error}") from error
             continue
         instrument = (device.driver, str(device.link))
         if instrument not in shared:
@@ -90,7 +94,7 @@ def make_simulators(
                 for part in parts
                 for key, value in _options(part, station.devices[part], extra_options).items()
             }
-            shared[instrument] = player(_doors(world, player), clock, options=options)
+            shared[instrument] = player(_doors(world, player.stands_at, options), clock, options=options)
         made[name] = shared[instrument]
     return made
 
@@ -99,11 +103,16 @@ def _options(name: str, device: Device, extra: Mapping[str, Mapping[str, Any]] |
     return {**device.options, **(extra or {}).get(name, {})}
 
 
-def _doors(world: World, player: Any) -> Any:
-    """A simulator says itself at which of the twin's doors it stands: a laboratory's own needs no line of ours."""
-    if isinstance(player.stands_at, str):
-        return getattr(world, player.stands_at)
-    return {name: getattr(world, name) for name in player.stands_at}
+def _doors(world: World, stands_at: str | tuple[str, ...] | Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """Where a simulator stands, as it says itself: a laboratory's own needs no line of ours.
+
+    One of the twin's doors by name; several, by name, for an instrument with hands in more than one room; or, where
+    that depends on what it looks at, a function of the device's options that says either.
+    """
+    named = stands_at(options) if callable(stands_at) else stands_at
+    if isinstance(named, str):
+        return getattr(world, named)
+    return {name: getattr(world, name) for name in named}
 
 
 def in_memory(simulators: Mapping[str, Any], node: Node) -> dict[str, Any]:

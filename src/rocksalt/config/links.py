@@ -1,6 +1,6 @@
 """Where an instrument listens: the URL in a station file, taken apart and checked.
 
-Schemes: tcp://host:port, serial:///dev/…?baud=…, visa://RESOURCE, http://host:port, ca://PREFIX.
+Schemes: tcp://host:port, serial:///dev/…?baud=…, visa://RESOURCE, http://host:port, ca://PREFIX, usb://SERIAL.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 from urllib.parse import parse_qsl, urlencode
 
-Scheme = Literal["tcp", "serial", "visa", "http", "ca"]
-SCHEMES: Final[tuple[Scheme, ...]] = ("tcp", "serial", "visa", "http", "ca")
+Scheme = Literal["tcp", "serial", "visa", "http", "ca", "usb"]
+SCHEMES: Final[tuple[Scheme, ...]] = ("tcp", "serial", "visa", "http", "ca", "usb")
 _FORMS: Final[Mapping[str, str]] = {
     "tcp": "tcp://host:port",
     "serial": "serial:///dev/ttyUSB0?baud=9600",
     "visa": "visa://TCPIP0::192.168.0.5::inst0::INSTR",
     "http": "http://host:port",
     "ca": "ca://PREFIX:",
+    "usb": "usb://FLMS01234",
 }
 _SERIAL: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "baud": (re.compile(r"[1-9][0-9]{1,6}"), "a rate such as 9600"),
@@ -50,7 +51,8 @@ class Link:
     """An instrument's address, taken apart.
 
     host, port   of tcp and http; port 0 (any free port) is for simulators alone; None where the scheme has none
-    path         serial: the device file; visa: the resource's name; ca: the channels' prefix; http: the path
+    path         serial: the device file; visa: the resource's name; ca: the channels' prefix; http: the path; usb: the
+                 unit's serial number
     query        serial: baud, bytesize, parity, stopbits: those that were written, as text
     """
 
@@ -90,6 +92,8 @@ class Link:
                 return ("serial", posixpath.normpath(self.path))
             case "visa":
                 return _visa_line(self.path)
+            case "usb":
+                return ("usb", self.path)
             case "ca":
                 return None
 
@@ -120,6 +124,8 @@ def parse_link(text: str) -> Link:
         return _parse_network(cast(Scheme, scheme), rest)
     if scheme == "serial":
         return _parse_serial(rest)
+    if scheme == "usb" and not re.fullmatch(r"[A-Za-z0-9_+-]{1,64}", rest):
+        raise LinkRefused("a usb link names the unit's serial number", f"for instance {_FORMS['usb']}")
     if not rest:
         raise LinkRefused(f"a {scheme} link names what it connects to", f"for instance {_FORMS[scheme]}")
     if "?" in rest or "#" in rest:

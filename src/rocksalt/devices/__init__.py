@@ -19,6 +19,7 @@ from rocksalt.devices.errors import (
 from rocksalt.devices.links import Beat, ByteLink, FileFound, Folder, HttpLink, Line, Wires
 from rocksalt.devices.settable import Settable
 from rocksalt.devices.settings import ANYWHERE, Limits, Settings
+from rocksalt.devices.spectrometer import Spectrometer
 
 __all__ = [
     "ANYWHERE",
@@ -48,6 +49,7 @@ __all__ = [
     "Refused",
     "Settable",
     "Settings",
+    "Spectrometer",
     "Stopped",
     "Wires",
     "WrongInstrument",

@@ -92,7 +92,13 @@ class RealWires(SharedThings):
 
             transport_by_visa = VisaTransport(link.path, serial or {})
             return ByteLink(transport_by_visa, device=device, address=str(link), deadline_s=deadline_s)
-        raise ValueError(f"{device}: a line of bytes can't be had from {link}; use tcp://, serial:// or visa://")
+        if link.scheme == "usb":
+            from rocksalt.devices.links.seabreeze import SeabreezeTransport
+
+            return ByteLink(SeabreezeTransport(link.path), device=device, address=str(link), deadline_s=deadline_s)
+        raise ValueError(
+            f"{device}: a line of bytes can't be had from {link}; use tcp://, serial://, visa:// or usb://"
+        )
 
     def http(self, device: str, link: Link, *, deadline_s: float = 5.0) -> HttpLink:
         if link.scheme != "http":

@@ -236,10 +236,10 @@ class Line:
         self._link._outstanding = False
         return message
 
-    async def read_exactly(self, count: int, *, what: str = "what was asked") -> bytes:
+    async def read_exactly(self, count: int, *, what: str = "what was asked", deadline_s: float | None = None) -> bytes:
         """The next `count` bytes."""
         self._link._outstanding = True
-        data = await self._within(self._bytes(count), f"no answer to {what}")
+        data = await self._within(self._bytes(count), f"no answer to {what}", deadline_s)
         self._link._outstanding = False
         return data
 

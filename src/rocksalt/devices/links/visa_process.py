@@ -14,7 +14,7 @@ import socket
 import sys
 from typing import Any, Final
 
-from rocksalt.devices.links.visa import DATA, FAILED, HEAD, OPENED, READ, WRITE
+from rocksalt.devices.links.child import DATA, FAILED, HEAD, OPENED, READ, WRITE
 
 _SLICE_MS: Final = {"bytes": 20, "messages": 200}
 _PR_SET_PDEATHSIG: Final = 1
