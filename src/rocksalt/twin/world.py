@@ -175,6 +175,12 @@ class World:
             return None
         return Colour(self, self._tube, self._energy_kev, self._flux_per_m2)
 
+    @property
+    def _colour_so_far(self) -> Colour | None:
+        """None until somebody asked for it: before, its tube and lamp were never touched."""
+        found: Colour | None = self.__dict__.get("colour")
+        return found
+
     def _coloured(self, door: str) -> Colour:
         if self.colour is None:
             raise ValueError(
@@ -238,8 +244,8 @@ class World:
             raise ValueError(f"the twin was asked for {at_s} s: experiment time is a finite number of seconds")
         target = max(at_s, self._now_s)
         changes = self.hutch.changes(self._now_s, target)
-        if "colour" in self.__dict__ and self.colour is not None:
-            changes = sorted({*changes, *self.colour.changes(self._now_s, target)})
+        if (colour := self._colour_so_far) is not None:
+            changes = sorted({*changes, *colour.changes(self._now_s, target)})
         for change_s in changes:
             self._step_to(change_s)
             self.tell_truth(change_s)
@@ -356,9 +362,9 @@ class World:
 
     def guard_tube(self, at_s: float) -> None:
         """The hutch's door or permit has changed, which the tube's interlocks feel."""
-        if "colour" in self.__dict__ and self.colour is not None:
-            self.colour.settle(at_s)
-            self.colour.guard(at_s)
+        if (colour := self._colour_so_far) is not None:
+            colour.settle(at_s)
+            colour.guard(at_s)
 
     # --- truth --------------------------------------------------------------------------------------------------------
 
@@ -367,8 +373,8 @@ class World:
         pressure, transformed, _ = self._history.state(at_s)
         fraction = self.fraction_b2(pressure, transformed)
         hv, beam, dose = False, self.hutch.beam(at_s), self._history.dose_gy(at_s)
-        if "colour" in self.__dict__ and self.colour is not None:
-            hv, beam, dose = self.colour.told(at_s, beam, dose)
+        if (colour := self._colour_so_far) is not None:
+            hv, beam, dose = colour.told(at_s, beam, dose)
         self._teller.tell(at_s, pressure, fraction, self.hutch, hv=hv, beam=beam, dose_gy=dose)
 
     def truth_line(self, line: dict[str, Any]) -> None:

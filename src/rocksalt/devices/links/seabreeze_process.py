@@ -5,43 +5,37 @@ It takes one line of JSON at a time and answers with one. Blocking is allowed he
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
-import signal
-import socket
 import sys
 from typing import Any, Final
 
 from rocksalt.devices.links.child import DATA, FAILED, HEAD, OPENED, WRITE
+from rocksalt.devices.links.held import channel_to_parent, exactly, say, words
 
-_PR_SET_PDEATHSIG: Final = 1
 _ON_DEMAND: Final = 0  # seabreeze's trigger mode "normal"
 _LONGEST_LINE: Final = 4096
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to answer
-    # Killed with the process that started it, even while the library blocks: no unit outlives its owner.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel = channel_to_parent()
     try:
         unit = Unit(json.loads(sys.argv[2])["serial"])
     except ImportError:
-        _say(channel, FAILED, b"python-seabreeze is not installed: pip install 'rocksalt[usb]'")
+        say(channel, FAILED, b"python-seabreeze is not installed: pip install 'rocksalt[usb]'")
         return
     except Exception as error:  # the library raises what it likes; it is told in its words
-        _say(channel, FAILED, _words(error))
+        say(channel, FAILED, words(error))
         return
-    _say(channel, OPENED, b"")
-    while head := _exactly(channel, HEAD.size):
+    say(channel, OPENED, b"")
+    while head := exactly(channel, HEAD.size):
         kind, size = HEAD.unpack(head)
         if size > _LONGEST_LINE:
             return
-        text = _exactly(channel, size)
+        text = exactly(channel, size)
         if kind == WRITE:
             try:
-                _say(channel, DATA, json.dumps(_answered(unit, text), allow_nan=False).encode() + b"\n")
+                say(channel, DATA, json.dumps(_answered(unit, text), allow_nan=False).encode() + b"\n")
             except BrokenPipeError:
                 return
         # A request to read needs no word: the answer is on its way, or will be.
@@ -53,7 +47,7 @@ def _answered(unit: Unit, text: bytes) -> dict[str, Any]:
     try:
         return {"number": number, **getattr(unit, f"do_{asked.pop('do')}")(**asked)}
     except Exception as error:
-        return {"number": number, "error": _words(error).decode()}
+        return {"number": number, "error": words(error).decode()}
 
 
 class Unit:
@@ -109,24 +103,6 @@ class Unit:
 
     def _feature(self, name: str) -> Any:
         return getattr(self._features, name, None)
-
-
-def _say(channel: socket.socket, kind: bytes, payload: bytes) -> None:
-    channel.sendall(HEAD.pack(kind, len(payload)) + payload)
-
-
-def _exactly(channel: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = channel.recv(size - len(data))
-        if not more:
-            return b""
-        data += more
-    return data
-
-
-def _words(error: Exception) -> bytes:
-    return (str(error) or type(error).__name__).encode()
 
 
 if __name__ == "__main__":

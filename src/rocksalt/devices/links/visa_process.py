@@ -6,55 +6,49 @@ anybody still wants it. Blocking is allowed here and nowhere else.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import select
-import signal
-import socket
 import sys
 from typing import Any, Final
 
 from rocksalt.devices.links.child import DATA, FAILED, HEAD, OPENED, READ, WRITE
+from rocksalt.devices.links.held import channel_to_parent, exactly, say, words
 
 _SLICE_MS: Final = {"bytes": 20, "messages": 200}
-_PR_SET_PDEATHSIG: Final = 1
 _PARITY: Final = {"N": "none", "E": "even", "O": "odd", "M": "mark", "S": "space"}
 _STOP_BITS: Final = {"1": "one", "1.5": "one_and_a_half", "2": "two"}
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to answer
-    # Killed with the process that started it, even while the library blocks: no port outlives its owner.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    channel = socket.socket(fileno=int(sys.argv[1]))
+    channel = channel_to_parent()
     asked = json.loads(sys.argv[2])
     try:
         held = Held(asked["resource"], asked["serial"])
     except Exception as error:  # the libraries raise what they like; it is told in their words
-        _say(channel, FAILED, _words(error))
+        say(channel, FAILED, words(error))
         return
-    _say(channel, OPENED, b"")
+    say(channel, OPENED, b"")
     reading = False
     while True:
         ready, _, _ = select.select([channel], [], [], 0.0 if reading else None)
         try:
             if ready:
-                head = _exactly(channel, HEAD.size)
+                head = exactly(channel, HEAD.size)
                 if not head:
                     return
                 kind, size = HEAD.unpack(head)
                 if kind == WRITE:
-                    held.write(_exactly(channel, size))
+                    held.write(exactly(channel, size))
                 elif kind == READ:
                     reading = True
             elif data := held.read():
                 reading = False
-                _say(channel, DATA, data)
+                say(channel, DATA, data)
         except BrokenPipeError:
             return
         except Exception as error:
             reading = False
-            _say(channel, FAILED, _words(error))
+            say(channel, FAILED, words(error))
 
 
 class Held:
@@ -100,24 +94,6 @@ def _manager(pyvisa: Any) -> Any:
         return pyvisa.ResourceManager()
     except (OSError, ValueError):
         return pyvisa.ResourceManager("@py")
-
-
-def _say(channel: socket.socket, kind: bytes, payload: bytes) -> None:
-    channel.sendall(HEAD.pack(kind, len(payload)) + payload)
-
-
-def _exactly(channel: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = channel.recv(size - len(data))
-        if not more:
-            return b""
-        data += more
-    return data
-
-
-def _words(error: Exception) -> bytes:
-    return (str(error) or type(error).__name__).encode()
 
 
 if __name__ == "__main__":
